@@ -1,0 +1,38 @@
+# Every target sets up .venv by itself: a bare machine needs python3 (3.11 or newer), make and gcc.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install quickstart test test-fast lint bench constraints clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+quickstart: $(STAMP)
+	$(BIN)/python -m tidemill.cli.quickstart
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-fast: $(STAMP)
+	$(BIN)/pytest -n 2 -m 'not slow and not serial'
+
+test: lint
+	$(BIN)/pytest -n 2 -m 'not serial'
+	$(BIN)/pytest -m serial
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+constraints:
+	@(sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,143 @@
+"""What every built-in algorithm is: four verbs over a bounded state that is plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from tidemill.data.batch import Batch
+
+State = TypeVar("State")
+Columns = Mapping[str, NDArray[Any]]
+"""Answers by name: each (rows,) or (rows, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number about a model, as it is logged.
+
+    name: the words of the log line, without channel (``msd``, ``binary_f_1.000``)
+    kind: ``loss`` is better low, ``score`` is better high
+    """
+
+    name: str
+    value: float
+    kind: Literal["loss", "score"] = "loss"
+
+
+class Model(Protocol):
+    """What finalize makes and an endpoint serves: a frozen dataclass of arrays and scalars.
+
+    Knows nothing of how it was trained; saved and loaded by ``artifact.codec`` alone.
+    """
+
+    def predict(self, batch: Batch) -> Columns: ...
+
+
+class Evaluation(Protocol):
+    """Mergeable evidence about a model on held-out rows."""
+
+    def merge(self, other: Any) -> Any: ...
+    def measures(self) -> Sequence[Measure]: ...
+
+
+class Algorithm(Generic[State]):
+    """A fold over a stream of batches.
+
+    ``start()`` gives the empty state; ``update`` takes in a batch; ``merge`` joins the states of
+    two workers that saw different rows; ``finalize`` makes the model. A state is a frozen
+    dataclass whose fields are arrays, numbers, text, None, tuples of these, or such dataclasses;
+    its size depends on the hyperparameters and the columns, never on the rows seen. It sizes
+    itself on the first batch. A state may be changed in place: whoever passes one in gives it up.
+
+    One pass over the data is the default. An algorithm that wants more overrides the verbs below:
+    the training loop (``training.loop``) calls them in this order, for every pass::
+
+        update* (until the data or ``pass_is_over``) → merge over workers → hold_out* → close_pass
+        → report → wants_another_pass
+
+    Between two ``close_pass`` all workers go on from the same closed state, and ``merge`` joins
+    only the evidence gathered since. Randomness is counter-based: a function of the seed and of
+    counters kept in the state, so that a resumed run draws what the unbroken one would have.
+    """
+
+    exact: bool = True
+    """Whether merge gives the whole stream's model (to rounding), whatever the batch size."""
+
+    batch_rows: int = 5_000
+    """Rows a batch, as the hyperparameters ask (``mini_batch_size``)."""
+
+    def start(self) -> State:
+        raise NotImplementedError
+
+    def update(self, state: State, batch: Batch) -> State:
+        raise NotImplementedError
+
+    def merge(self, left: State, right: State) -> State:
+        raise NotImplementedError
+
+    def finalize(self, state: State) -> Model:
+        raise NotImplementedError
+
+    def evaluate(self, model: Any, batch: Batch) -> Evaluation | None:
+        """Evidence of the model's quality on labelled (or any) rows; None when it has none."""
+        return None
+
+    def pass_is_over(self, state: State) -> bool:
+        """Whether this pass needs no more rows, though the stream has some."""
+        return False
+
+    def hold_out(self, state: State, batch: Batch) -> State:
+        """Take in one batch of the validation channel after a pass."""
+        return state
+
+    def close_pass(self, state: State) -> State:
+        """End a pass: fold the evidence in, reset what was gathered."""
+        return state
+
+    def wants_another_pass(self, state: State) -> bool:
+        return False
+
+    def progress(self, state: State) -> float:
+        """Fraction of the passes done, 0..1, right after ``close_pass``."""
+        return 1.0
+
+    def report(self, state: State) -> Mapping[str, Sequence[Measure]]:
+        """What to log after a pass, by channel (``train``, ``validation``)."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDeclaration:
+    """A documented metric: name as DescribeTrainingJob gives it, and the regex that finds it."""
+
+    name: str
+    regex: str
+    direction: Literal["Minimize", "Maximize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """All that the platform needs to know of a built-in: one constant in the algorithm's file.
+
+    name: SageMaker's repository name · build: hyperparameters → algorithm · model: its class
+    label_size: label columns that a CSV training row starts with when the content type is silent
+    response_key: the JSON answer's list · csv_accept: content type answered to CSV when the
+    request names no Accept
+    """
+
+    name: str
+    title: str
+    hyperparameters: type[Any]
+    algorithm: type[Any]
+    model: type[Any]
+    metrics: tuple[MetricDeclaration, ...]
+    channels: tuple[str, ...] = ("train", "test")
+    content_types: tuple[str, ...] = ("application/x-recordio-protobuf", "text/csv")
+    label_size: int = 0
+    response_key: str = "predictions"
+    csv_accept: str = "text/csv"
+    response_columns: tuple[str, ...] = ()

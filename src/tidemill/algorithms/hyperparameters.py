@@ -1,0 +1,195 @@
+"""Hyperparameters: declared once as a frozen dataclass, read from text in one place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from tidemill.errors import InvalidHyperparameter
+
+Kind = Literal["int", "float", "bool", "choice", "list"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a tuner may try: bounds of numbers (or the choices), and the scale to search on."""
+
+    low: float
+    high: float
+    scaling: Literal["Auto", "Linear", "Logarithmic"] = "Auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one hyperparameter accepts, and what it means.
+
+    low, high: bounds; open_low, open_high: whether the bound itself is refused
+    auto: whether the word ``auto`` is accepted (it becomes None; the algorithm resolves it)
+    words: further words accepted beside a number (``balanced``)
+    """
+
+    kind: Kind
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+    auto: bool = False
+    choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    tunable: Range | tuple[str, ...] | None = None
+
+    def bounds(self) -> str:
+        """The accepted values, in words.
+
+        >>> Rule("int", "clusters", low=1).bounds()
+        'an integer of at least 1'
+        """
+        return _describe(self)
+
+
+def hyperparameter(kind: Kind, doc: str, *, default: Any = MISSING, **rule: Any) -> Any:
+    """A dataclass field that carries its rule; without a default it is required."""
+    metadata = {"rule": Rule(kind, doc, **rule)}
+    return (
+        field(metadata=metadata)
+        if default is MISSING
+        else field(default=default, metadata=metadata)
+    )
+
+
+def rule_of(item: Field[Any]) -> Rule:
+    """The rule a field was declared with."""
+    rule: Rule = item.metadata["rule"]
+    return rule
+
+
+def read(
+    declared: type[T], given: Mapping[str, str], *, algorithm: str, ignored: tuple[str, ...] = ()
+) -> T:
+    """Make the dataclass from the wire's strings.
+
+    Names that start with ``_`` and those in ``ignored`` are passed over, as SageMaker's own
+    containers do. Raises InvalidHyperparameter that names the hyperparameter, its bound and value.
+    """
+    known = {f.name: f for f in fields(declared)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name.startswith("_") or name in ignored:
+            continue
+        if name not in known:
+            raise _unknown(algorithm, name, known)
+        values[name] = check(
+            algorithm,
+            name,
+            rule_of(known[name]),
+            parse(algorithm, name, rule_of(known[name]), text),
+        )
+    for name, item in known.items():
+        if name not in values and item.default is MISSING:
+            raise InvalidHyperparameter(
+                f"{algorithm}: {name} is required and must be {rule_of(item).bounds()}",
+                got=None,
+                do=f"Add {name!r} to HyperParameters.",
+            )
+    return declared(**values)
+
+
+def parse(algorithm: str, name: str, rule: Rule, text: str) -> Any:
+    """One value from its text (``"10"``, ``"True"``, ``'["msd"]'``, ``auto``)."""
+    text = text.strip() if isinstance(text, str) else str(text)
+    if rule.auto and text.lower() == "auto":
+        return None
+    if text in rule.words:
+        return text
+    try:
+        return _PARSERS[rule.kind](text)
+    except (ValueError, KeyError):
+        raise _out(algorithm, name, rule, text) from None
+
+
+def check(algorithm: str, name: str, rule: Rule, value: Any) -> Any:
+    """The value itself if the rule accepts it."""
+    if value is None or (isinstance(value, str) and value in rule.words):
+        return value
+    if rule.kind == "choice" and value not in rule.choices:
+        raise _out(algorithm, name, rule, value)
+    if rule.kind == "list" and rule.choices and not set(value) <= set(rule.choices):
+        raise _out(algorithm, name, rule, value)
+    if rule.kind in ("int", "float") and not _within(rule, value):
+        raise _out(algorithm, name, rule, value)
+    return value
+
+
+def _within(rule: Rule, value: float) -> bool:
+    if value != value or value in (float("inf"), float("-inf")):
+        return False
+    low_fails = rule.low is not None and (value < rule.low or (rule.open_low and value == rule.low))
+    high_fails = rule.high is not None and (
+        value > rule.high or (rule.open_high and value == rule.high)
+    )
+    return not (low_fails or high_fails)
+
+
+def _integer(text: str) -> int:
+    number = float(text)
+    if number != int(number):
+        raise ValueError(text)
+    return int(text) if text.lstrip("+-").isdigit() else int(number)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    value = json.loads(text)
+    if not isinstance(value, list):
+        raise ValueError(text)
+    return tuple(str(v) for v in value)
+
+
+_PARSERS: dict[Kind, Any] = {
+    "int": _integer,
+    "float": float,
+    "bool": lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()],
+    "choice": str,
+    "list": _list,
+}
+
+
+def _describe(rule: Rule) -> str:
+    also = [*(["'auto'"] if rule.auto else []), *(repr(w) for w in rule.words)]
+    if rule.kind == "choice":
+        main = "one of " + ", ".join(rule.choices)
+    elif rule.kind == "list":
+        main = "a JSON list" + (" of " + ", ".join(rule.choices) if rule.choices else "")
+    elif rule.kind == "bool":
+        main = "true or false"
+    else:
+        main = ("an integer" if rule.kind == "int" else "a number") + _interval(rule)
+    return " or ".join([main, *also])
+
+
+def _interval(rule: Rule) -> str:
+    low = (
+        None if rule.low is None else f"{'above' if rule.open_low else 'of at least'} {rule.low:g}"
+    )
+    high = (
+        None if rule.high is None else f"{'below' if rule.open_high else 'at most'} {rule.high:g}"
+    )
+    return "".join(f" {part}" for part in [" and ".join(p for p in (low, high) if p)] if part)
+
+
+def _out(algorithm: str, name: str, rule: Rule, got: object) -> InvalidHyperparameter:
+    return InvalidHyperparameter(
+        f"{algorithm}: {name} must be {rule.bounds()}",
+        got=got,
+        do=f"Change {name!r} in HyperParameters.",
+    )
+
+
+def _unknown(algorithm: str, name: str, known: Mapping[str, object]) -> InvalidHyperparameter:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
+    return InvalidHyperparameter(f"{algorithm}: no hyperparameter has this name", got=name, do=hint)

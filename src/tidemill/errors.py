@@ -1,0 +1,63 @@
+"""Every error Tidemill raises on purpose, as one tree.
+
+TidemillError
+├── Invalid                    the request can never work as written
+│   ├── InvalidHyperparameter  one named value is missing, mistyped or out of range
+│   └── InvalidData            bytes, rows or values that cannot be read as what they claim to be
+├── Denied                     the caller has not proved who it is
+├── NotFound                   no such job, model, endpoint, bucket or key
+├── Conflict                   the name is taken, or its state forbids this
+├── NotReady                   right request, wrong moment: ask again
+└── Missing                    an optional package or program is not installed
+
+The gateway and the router alone turn these into AWS error codes.
+"""
+
+from __future__ import annotations
+
+
+class TidemillError(Exception):
+    """Say what was wanted, what was found, and what to do next.
+
+    >>> raise NotFound("training job 'mill-7'", got="no such name", do="List the jobs.")
+    Traceback (most recent call last):
+    tidemill.errors.NotFound: training job 'mill-7'; got 'no such name'. List the jobs.
+    """
+
+    def __init__(self, wanted: str, *, got: object, do: str) -> None:
+        super().__init__(f"{wanted}; got {got!r}. {do}")
+        self.wanted = wanted
+        self.got = got
+        self.do = do
+
+
+class Invalid(TidemillError):
+    """The request can never work as written."""
+
+
+class InvalidHyperparameter(Invalid):
+    """One hyperparameter is missing, mistyped or out of range."""
+
+
+class InvalidData(Invalid):
+    """Bytes, rows or values that cannot be read as what they claim to be."""
+
+
+class Denied(TidemillError):
+    """The caller has not proved who it is."""
+
+
+class NotFound(TidemillError):
+    """Nothing has that name."""
+
+
+class Conflict(TidemillError):
+    """The name is taken, or the thing's state forbids this."""
+
+
+class NotReady(TidemillError):
+    """The request is right, the moment is wrong."""
+
+
+class Missing(TidemillError):
+    """An optional package or program is not installed here."""

@@ -1,0 +1,45 @@
+"""Which built-in algorithm a name or an image URI means; nothing is imported until it is wanted."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+
+from tidemill.algorithms.base import Declaration
+from tidemill.errors import NotFound
+
+BUILT_IN = {
+    "kmeans": "tidemill.algorithms.kmeans",
+    "linear-learner": "tidemill.algorithms.linear_learner",
+}
+# Accounts and regions differ and tags are versions of AWS's containers: the repository decides.
+_IMAGE = re.compile(r"^(?:[^/]+/)*(?P<name>[^/:@]+)(?::[^/@]+)?(?:@.+)?$")
+
+
+def names() -> list[str]:
+    """The built-in algorithms, sorted."""
+    return sorted(BUILT_IN)
+
+
+def name_of(image: str) -> str:
+    """The built-in that an image URI, or a plain name, stands for.
+
+    >>> name_of("382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1")
+    'kmeans'
+    >>> name_of("linear_learner")
+    'linear-learner'
+    """
+    match = _IMAGE.match(image)
+    name = (match["name"] if match else image).replace("_", "-").lower()
+    if name not in BUILT_IN:
+        near = difflib.get_close_matches(name, BUILT_IN, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Built in are: {', '.join(names())}."
+        raise NotFound("an algorithm image that Tidemill knows", got=image, do=hint)
+    return name
+
+
+def declaration(name: str) -> Declaration:
+    """All that is declared of one algorithm; imports it."""
+    found: Declaration = importlib.import_module(BUILT_IN[name_of(name)]).DECLARATION
+    return found

@@ -1,0 +1,55 @@
+"""What the router and a replica say to each other: length-prefixed frames on a stream socket.
+
+A frame is 16 bytes of header, the head, the body::
+
+    u32 length of head and body · u32 id · u8 kind · u8 0 · u16 status · u32 head length
+
+A request's head holds three lines: content type, accept, custom attributes (empty when absent).
+A response's head holds two: content type, custom attributes. Many frames may be under way at once;
+answers carry the id of their request and may come in any order. Integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+HEADER = struct.Struct("<IIBBHI")
+REQUEST, RESPONSE, PING, PONG = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """id: chosen by the router · status: HTTP status of a response (200, 400, 415, 500)."""
+
+    kind: int
+    id: int
+    status: int
+    head: bytes
+    body: bytes
+
+
+def pack(kind: int, id: int, status: int, head: bytes, body: bytes) -> bytes:
+    """The bytes of one frame.
+
+    >>> pack(PING, 7, 0, b"", b"").hex()
+    '00000000070000000300000000000000'
+    """
+    return HEADER.pack(len(head) + len(body), id, kind, 0, status, len(head)) + head + body
+
+
+def unpack(buffer: bytes | bytearray | memoryview) -> tuple[list[Frame], int]:
+    """Take every whole frame from the front of a buffer: (frames, bytes consumed)."""
+    view = memoryview(buffer)
+    frames: list[Frame] = []
+    at, end = 0, len(view)
+    while end - at >= HEADER.size:
+        length, id, kind, _, status, head_length = HEADER.unpack_from(view, at)
+        body_end = at + HEADER.size + length
+        if body_end > end:
+            break
+        head_end = at + HEADER.size + head_length
+        head, body = bytes(view[at + HEADER.size : head_end]), bytes(view[head_end:body_end])
+        frames.append(Frame(kind, id, status, head, body))
+        at = body_end
+    return frames, at

@@ -1,0 +1,125 @@
+"""Where things lie: the platform's home, and the home of one worker (laid out like /opt/ml)."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# sun_path holds 108 bytes with its closing zero; deeper homes get a short stand-in directory.
+LONGEST_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The platform's directory (``$TIDEMILL_HOME``, default ``~/.tidemill``)."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "tidemill.db"
+
+    @property
+    def buckets(self) -> Path:
+        """S3: one directory a bucket."""
+        return self.root / "s3"
+
+    @property
+    def jobs(self) -> Path:
+        """One worker home a job attempt-group: ``jobs/<region>/<name>-<id>/<host>``."""
+        return self.root / "jobs"
+
+    @property
+    def endpoints(self) -> Path:
+        """One worker home a replica: ``endpoints/<region>/<name>-<id>/<replica>``."""
+        return self.root / "endpoints"
+
+    @property
+    def logs(self) -> Path:
+        """What the platform's own processes print."""
+        return self.root / "logs"
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "credentials"
+
+    @property
+    def run(self) -> Path:
+        """What holds only while the platform runs: sockets, pids, routes."""
+        return self.root / "run"
+
+    @property
+    def server(self) -> Path:
+        """JSON: url, host, port, account, region, and the pid and start time of each part."""
+        return self.run / "server.json"
+
+    @property
+    def routes(self) -> Path:
+        """The routing table (``spec.route``), written by control, read by the router."""
+        return self.run / "routes.json"
+
+    def socket(self, name: str) -> Path:
+        """Path of a Unix socket of this home, short enough for the kernel.
+
+        >>> Home(Path("/h")).socket("gateway")
+        PosixPath('/h/run/gateway.sock')
+        """
+        path = self.run / f"{name}.sock"
+        if len(str(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tidemill-{digest}" / f"{name}.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHome:
+    """The directory of one worker process; a user's script sees it as /opt/ml."""
+
+    root: Path
+
+    @property
+    def task(self) -> Path:
+        """JSON written by control before the start: everything this worker is to do."""
+        return self.root / "task.json"
+
+    @property
+    def config(self) -> Path:
+        """hyperparameters.json, inputdataconfig.json, resourceconfig.json."""
+        return self.root / "input" / "config"
+
+    def channel(self, name: str) -> Path:
+        return self.root / "input" / "data" / name
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def output(self) -> Path:
+        return self.root / "output"
+
+    @property
+    def failure(self) -> Path:
+        """Text whose first 1,024 characters become the FailureReason."""
+        return self.output / "failure"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def events(self) -> Path:
+        """JSON Lines (``spec.event``), appended by the worker, read by control."""
+        return self.root / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of the process, appended over all its attempts."""
+        return self.root / "worker.log"
+
+    @property
+    def exit(self) -> Path:
+        """JSON {"code": int}, written by the worker as its last act; absent after a kill."""
+        return self.root / "exit.json"

@@ -1,0 +1,66 @@
+"""A training job: what was asked, where it may stand, and which moves are allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tidemill.spec.channel import Channel
+
+
+class JobStatus(Enum):
+    """The words AWS uses, because clients compare them."""
+
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+    @property
+    def is_final(self) -> bool:
+        return not MOVES[self]
+
+
+MOVES: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.IN_PROGRESS: frozenset(
+        {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPING, JobStatus.STOPPED}
+    ),
+    JobStatus.STOPPING: frozenset({JobStatus.STOPPED, JobStatus.COMPLETED, JobStatus.FAILED}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.STOPPED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDefinition:
+    """A name and the regular expression whose first group is the value in a log line."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What the engine and the worker need; the wire request is kept beside it, unread.
+
+    image: ECR image URI of the algorithm · output_uri: S3 prefix · max_seconds: run-time limit
+    checkpoint_uri: S3 prefix that mirrors the checkpoint directory, or None
+    """
+
+    name: str
+    arn: str
+    region: str
+    image: str
+    hyperparameters: dict[str, str]
+    channels: tuple[Channel, ...]
+    output_uri: str
+    instances: int = 1
+    instance_type: str = "local"
+    max_seconds: int = 86_400
+    environment: dict[str, str] = field(default_factory=dict)
+    metric_definitions: tuple[MetricDefinition, ...] = ()
+    compress: bool = True
+    checkpoint_uri: str | None = None
+    retries: int | None = None
