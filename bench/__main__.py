@@ -1,4 +1,4 @@
-"""``python -m bench [task …]``: run the benchmarks, each in its own process, and write the report."""
+"""``python -m bench [task …]``: run the benchmarks, a process each, and write the report."""
 
 from __future__ import annotations
 
