@@ -1,0 +1,368 @@
+"""k-means: more centres than asked for follow the stream, then local Lloyd runs reduce them to k.
+
+The method of Amazon's built-in: mini-batches move K = k x extra_center_factor centres (Sculley,
+"Web-scale k-means clustering", 2010); the K weighted centres are a summary of the stream, and
+weighted Lloyd runs over them give the k (Liberty et al., "Elastic machine learning algorithms in
+Amazon SageMaker", 2020). Epochs after the first are exact Lloyd iterations over the stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tidemill.algorithms import local_lloyd
+from tidemill.algorithms.base import Algorithm, Declaration, Measure, MetricDeclaration
+from tidemill.algorithms.kmeans_hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans_model import KMeansEvaluation, KMeansModel, width_error
+from tidemill.algorithms.nearest import (
+    Doubles,
+    Each,
+    Evidence,
+    gather,
+    origin_of,
+    positive,
+    rows_of,
+)
+from tidemill.data.batch import Batch, Floats
+from tidemill.errors import Invalid, InvalidData
+
+_AUTO_FACTOR = 10
+_AUTO_TRIALS = 10
+_POOLING = local_lloyd.Settings(max_iter=10, tol=1e-3)
+# What a draw of random numbers is for; with the counters it makes the key of its generator.
+_SEEDING, _MERGING, _REDUCING = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class KMeansState:
+    """Weighted centres, and what this pass has gathered about them; at most K x columns floats.
+
+    While the stream is followed there are up to K centres, each the mean of ``weights`` rows, and
+    ``sums`` is empty. In later passes there are k that stand still until the pass is closed.
+    All is relative to ``origin``.
+
+    loss: squared distances of the rows to the centre that stands for them · weight: seen in this
+    pass · sums, counts: of the rows nearest to each centre in this pass · rows: of the first pass
+    batches: counts for randomness · passes: closed ones · msd: of the last of them · gain: share of the loss that its move saved
+    answer: the k centres that the K were reduced to, until more rows come
+    """
+
+    origin: Floats
+    centres: Floats
+    weights: Doubles
+    sums: Doubles
+    counts: Doubles
+    loss: float = 0.0
+    weight: float = 0.0
+    rows: int = 0
+    batches: int = 0
+    passes: int = 0
+    msd: float | None = None
+    gain: float = 1.0
+    answer: Floats | None = None
+
+
+class KMeans(Algorithm[KMeansState]):
+    """Streaming k-means as a fold.
+
+    seed: of all randomness · each: like ``map``; one that works side by side changes no result
+
+    Memory: K x columns floats. Cost: 2 x rows x columns x K flops in the first pass, with k
+    instead of K in later ones.
+
+    >>> algorithm = KMeans(KMeansHyperparameters(feature_dim=1, k=2))
+    >>> rows = np.array([[1.0], [2.0], [10.0], [12.0]], np.float32)
+    >>> model = algorithm.finalize(algorithm.update(algorithm.start(), Batch(rows)))
+    >>> sorted(model.centres.ravel().tolist())
+    [1.5, 11.0]
+    """
+
+    exact = False
+
+    def __init__(
+        self, hyperparameters: KMeansHyperparameters, *, seed: int = 0, each: Each = map
+    ) -> None:
+        self.hyperparameters = hyperparameters
+        self.batch_rows = hyperparameters.mini_batch_size
+        self.most = hyperparameters.k * (hyperparameters.extra_center_factor or _AUTO_FACTOR)
+        self._local = local_lloyd.Settings(
+            _method(hyperparameters.local_lloyd_init_method),
+            hyperparameters.local_lloyd_num_trials or _AUTO_TRIALS,
+            hyperparameters.local_lloyd_max_iter,
+            hyperparameters.local_lloyd_tol,
+        )
+        self._seed = seed
+        self._each = each
+
+    def start(self) -> KMeansState:
+        columns = self.hyperparameters.feature_dim
+        none, nothing = np.zeros((0, columns)), np.zeros(0)
+        origin = np.zeros(columns, np.float32)
+        return KMeansState(origin, none.astype(np.float32), nothing, none, nothing)
+
+    def update(self, state: KMeansState, batch: Batch) -> KMeansState:
+        if batch.columns != self.hyperparameters.feature_dim:
+            raise width_error(self.hyperparameters.feature_dim, batch.columns)
+        batch = positive(batch)
+        if len(batch) == 0:
+            return state
+        state = self._faded(state, len(batch))
+        if not _follows(state):
+            return self._observe(state, batch)
+        if state.rows == 0:
+            state = replace(state, origin=origin_of(batch))
+        return self._follow(state, batch)
+
+    def merge(self, left: KMeansState, right: KMeansState) -> KMeansState:
+        """Join workers: K of the centres of both while following the stream, else the sums."""
+        if not _follows(left):
+            return replace(
+                left,
+                sums=left.sums + right.sums,
+                counts=left.counts + right.counts,
+                loss=left.loss + right.loss,
+                weight=left.weight + right.weight,
+            )
+        if not left.rows or not right.rows:
+            return left if left.rows else right
+        return self._pooled(left, right)
+
+    def finalize(self, state: KMeansState) -> KMeansModel:
+        k = self.hyperparameters.k
+        if state.rows < k:
+            raise Invalid(
+                f"kmeans: k = {k} clusters need at least {k} rows of training data",
+                got=f"{state.rows} rows",
+                do="Lower k, or train on more rows.",
+            )
+        centres = state.centres if state.answer is None else state.answer
+        if _follows(state) and state.answer is None:
+            centres = self._reduced(state)[0]
+        # Fewer than k rows may differ from one another: then centres stand twice.
+        return KMeansModel(np.resize(centres, (k, centres.shape[1])) + state.origin)
+
+    def evaluate(self, model: KMeansModel, batch: Batch) -> KMeansEvaluation:
+        distances = model.predict(batch)["distance_to_cluster"].astype(np.float64)
+        weights = np.ones(len(batch)) if batch.weights is None else batch.weights
+        return KMeansEvaluation(
+            float(distances**2 @ weights), float(weights.sum()), self.hyperparameters.eval_metrics
+        )
+
+    def close_pass(self, state: KMeansState) -> KMeansState:
+        state = replace(state, passes=state.passes + 1)
+        if state.weight <= 0:
+            return replace(state, gain=0.0)
+        return self._settled(state) if _follows(state) else _moved(state)
+
+    def wants_another_pass(self, state: KMeansState) -> bool:
+        gains = state.gain > self.hyperparameters.local_lloyd_tol
+        return gains and state.passes < self.hyperparameters.epochs
+
+    def progress(self, state: KMeansState) -> float:
+        wants = self.wants_another_pass(state)
+        return state.passes / self.hyperparameters.epochs if wants else 1.0
+
+    def report(self, state: KMeansState) -> Mapping[str, Sequence[Measure]]:
+        return {} if state.msd is None else {"train": [Measure("msd", state.msd)]}
+
+    def _draws(self, purpose: int, counter: int) -> np.random.Generator:
+        key = np.array([self._seed, purpose], np.uint64)
+        # The counter's highest word, for the generator itself counts in the lowest.
+        return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, counter]))
+
+    def _faded(self, state: KMeansState, rows: int) -> KMeansState:
+        """What was seen before these rows, at the weight that the half-life leaves it."""
+        half_life = self.hyperparameters.half_life_time_size
+        if not half_life:
+            return state
+        left = 0.5 ** (rows / half_life)
+        return replace(
+            state,
+            weights=state.weights * left,
+            loss=state.loss * (left if _follows(state) else 1.0),
+            sums=state.sums * left,
+            counts=state.counts * left,
+        )
+
+    def _follow(self, state: KMeansState, batch: Batch) -> KMeansState:
+        """The first rows become centres; then centres move towards the rows nearest to them."""
+        state = replace(
+            state,
+            weight=state.weight + _weight(batch),
+            rows=state.rows + len(batch),
+            batches=state.batches + 1,
+            answer=None,
+        )
+        room = self.most - len(state.centres)
+        if room >= len(batch):
+            weights = np.ones(len(batch)) if batch.weights is None else batch.weights
+            return _with_centres(state, batch, weights.astype(np.float64))
+        if room:
+            chosen = self._seeds(state, batch, room)
+            state = _with_centres(state, chosen, np.zeros(room))
+        return _stepped(state, self._evidence(state, batch))
+
+    def _seeds(self, state: KMeansState, batch: Batch, count: int) -> Batch:
+        """Rows of the batch to start from, as ``init_method`` says."""
+        draws = self._draws(_SEEDING, state.batches)
+        rows = rows_of(batch, 0, len(batch), np.zeros_like(state.origin))
+        weights = None if batch.weights is None else batch.weights.astype(np.float64)
+        method = _method(self.hyperparameters.init_method)
+        chosen = local_lloyd.oversample(rows - state.origin, weights, count, method, draws)
+        return Batch(rows[chosen])
+
+    def _observe(self, state: KMeansState, batch: Batch) -> KMeansState:
+        evidence = self._evidence(state, batch)
+        return replace(
+            state,
+            sums=state.sums + evidence.sums,
+            counts=state.counts + evidence.counts,
+            loss=state.loss + evidence.loss(state.centres),
+            weight=state.weight + _weight(batch),
+        )
+
+    def _evidence(self, state: KMeansState, batch: Batch) -> Evidence:
+        evidence = gather(batch, state.centres, state.origin, self._each)
+        if not math.isfinite(evidence.squares):
+            raise _infinite()
+        return evidence
+
+    def _pooled(self, left: KMeansState, right: KMeansState) -> KMeansState:
+        shift = (right.origin.astype(np.float64) - left.origin).astype(np.float32)
+        centres = np.concatenate([left.centres, right.centres + shift])
+        weights = np.concatenate([left.weights, right.weights])
+        batches, lost = left.batches + right.batches, 0.0
+        if len(centres) > self.most:
+            centres, weights, lost = local_lloyd.reduce(
+                centres, weights, self.most, _POOLING, self._draws(_MERGING, batches), self._each
+            )
+        return replace(
+            left,
+            centres=centres,
+            weights=weights,
+            loss=left.loss + right.loss + lost,
+            weight=left.weight + right.weight,
+            rows=left.rows + right.rows,
+            batches=batches,
+            answer=None,
+        )
+
+    def _reduced(self, state: KMeansState) -> tuple[Floats, Doubles, float]:
+        draws = self._draws(_REDUCING, state.batches)
+        k = self.hyperparameters.k
+        return local_lloyd.reduce(state.centres, state.weights, k, self._local, draws, self._each)
+
+    def _settled(self, state: KMeansState) -> KMeansState:
+        """After the first pass: k centres, for later passes to move or as the answer."""
+        centres, weights, lost = self._reduced(state)
+        # What rows lose to their centre, and these centres to the k, adds up (Huygens).
+        msd = (state.loss + lost) / (float(weights.sum()) or 1.0)
+        closed = replace(state, loss=0.0, weight=0.0, msd=msd, gain=1.0)
+        if self.hyperparameters.epochs == 1:
+            return replace(closed, answer=centres)
+        return replace(
+            closed,
+            centres=centres,
+            weights=weights,
+            sums=np.zeros(centres.shape),
+            counts=np.zeros(len(centres)),
+        )
+
+
+def _follows(state: KMeansState) -> bool:
+    return len(state.sums) == 0
+
+
+def _stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
+    """Every centre nearer to the mean of its newcomers, by their share of its weight."""
+    total = state.weights + evidence.counts
+    pace = np.divide(evidence.counts, total, out=np.zeros_like(total), where=total > 0)
+    means = local_lloyd.means(evidence, state.centres)
+    steps = means.astype(np.float64) - state.centres
+    between = (state.weights * pace) @ np.einsum("ij,ij->i", steps, steps)
+    return replace(
+        state,
+        centres=(state.centres + steps * pace[:, None]).astype(np.float32),
+        weights=total,
+        loss=state.loss + evidence.loss(means) + float(between),
+    )
+
+
+def _moved(state: KMeansState) -> KMeansState:
+    """After a later pass: every centre at the mean of its rows."""
+    centres = local_lloyd.means(Evidence(state.sums, state.counts, 0.0), state.centres)
+    steps = (centres - state.centres).astype(np.float64)
+    saved = float(state.counts @ np.einsum("ij,ij->i", steps, steps))
+    before = state.loss / state.weight
+    after = max(0.0, before - saved / (float(state.counts.sum()) or 1.0))
+    return replace(
+        state,
+        centres=centres,
+        weights=state.counts,
+        sums=np.zeros_like(state.sums),
+        counts=np.zeros_like(state.counts),
+        loss=0.0,
+        weight=0.0,
+        msd=after,
+        gain=1.0 - after / before if before else 0.0,
+    )
+
+
+def _with_centres(state: KMeansState, batch: Batch, weights: Doubles) -> KMeansState:
+    rows = rows_of(batch, 0, len(batch), state.origin)
+    if not np.isfinite(rows).all():
+        raise _infinite()
+    return replace(
+        state,
+        centres=np.concatenate([state.centres, rows]),
+        weights=np.concatenate([state.weights, weights]),
+    )
+
+
+def _method(word: str) -> str:
+    return "random" if word == "random" else "kmeans++"
+
+
+def _weight(batch: Batch) -> float:
+    return float(len(batch) if batch.weights is None else batch.weights.sum(dtype=np.float64))
+
+
+def _infinite() -> InvalidData:
+    return InvalidData(
+        "kmeans: features must be finite and of a size that float32 can square",
+        got="NaN, infinity or an overflow",
+        do="Replace missing values and scale huge ones before training.",
+    )
+
+
+DECLARATION = Declaration(
+    name="kmeans",
+    title="K-Means",
+    hyperparameters=KMeansHyperparameters,
+    algorithm=KMeans,
+    model=KMeansModel,
+    metrics=(
+        MetricDeclaration(
+            "test:msd", r"#quality_metric: host=\S+, test msd <loss>=(\S+)", "Minimize"
+        ),
+        MetricDeclaration(
+            "test:ssd", r"#quality_metric: host=\S+, test ssd <loss>=(\S+)", "Minimize"
+        ),
+        MetricDeclaration(
+            "train:msd", r"#quality_metric: host=\S+, epoch=\S+, train msd <loss>=(\S+)", "Minimize"
+        ),
+        MetricDeclaration(
+            "train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"
+        ),
+        MetricDeclaration(
+            "train:throughput",
+            r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
+            "Maximize",
+        ),
+    ),
+    response_columns=("closest_cluster", "distance_to_cluster"),
+)

@@ -1,0 +1,209 @@
+"""Weighted points in memory, reduced to k centres: seeding, local search, Lloyd's iterations.
+
+Seeds by squared distance are those of Arthur & Vassilvitskii, "k-means++" (2007), the best of
+several candidates at every step; the exchanges that then mend them are the local search of
+Lattanzi & Sohler, "A better k-means++ algorithm via local search" (2019).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidemill.algorithms.nearest import Doubles, Each, Evidence, Labels, gather
+from tidemill.data.batch import Batch, Floats
+
+_SEEDED_ON = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run: ``init`` (random or kmeans++), ``trials`` from different seeds of which the best
+    is kept, ``max_iter`` iterations each at most, done when the loss falls by less than ``tol``.
+    """
+
+    init: str = "kmeans++"
+    trials: int = 1
+    max_iter: int = 300
+    tol: float = 1e-4
+
+
+def reduce(
+    points: Floats,
+    weights: Doubles,
+    k: int,
+    settings: Settings,
+    generator: np.random.Generator,
+    each: Each = map,
+) -> tuple[Floats, Doubles, float]:
+    """The best k centres found, the weight of each, and the weighted squared distances added up.
+
+    points: (rows, columns) · weights: (rows,); with k rows or fewer the points are the centres.
+    """
+    heavy = weights > 0
+    points, weights = points[heavy], weights[heavy]
+    if len(points) <= k:
+        return points, weights, 0.0
+    best: tuple[Floats, Doubles, float] | None = None
+    for _ in range(settings.trials):
+        seeds = points[seed(points, weights, k, settings.init, generator)]
+        found = lloyd(points, weights, seeds, settings, each)
+        if best is None or found[2] < best[2]:
+            best = found
+    assert best is not None
+    return best
+
+
+def lloyd(
+    points: Floats, weights: Doubles, centres: Floats, settings: Settings, each: Each = map
+) -> tuple[Floats, Doubles, float]:
+    """Lloyd's iterations from these centres: (centres, weights, loss before the last move)."""
+    batch = Batch(points, weights=None if (weights == 1.0).all() else weights.astype(np.float32))
+    origin = np.zeros(points.shape[1], np.float32)
+    before = math.inf
+    for _ in range(settings.max_iter):
+        evidence = gather(batch, centres, origin, each)
+        loss = evidence.loss(centres)
+        centres = means(evidence, centres)
+        if before - loss <= settings.tol * before and before < math.inf:
+            break
+        before = loss
+    return centres, evidence.counts, loss
+
+
+def means(evidence: Evidence, centres: Floats) -> Floats:
+    """Each centre moved to the mean of its rows; one without rows stays where it is."""
+    counts = evidence.counts[:, None]
+    moved = np.divide(evidence.sums, counts, out=centres.astype(np.float64), where=counts > 0)
+    return moved.astype(np.float32)
+
+
+def seed(
+    points: Floats, weights: Doubles, k: int, init: str, generator: np.random.Generator
+) -> Labels:
+    """The indices of k points to start from. Memory: at most 2048² distances, or (2k)²."""
+    room = max(_SEEDED_ON, 2 * k)
+    if init == "random":
+        return _any(weights, k, generator)
+    if len(points) <= room:
+        return _seed_by_distance(points, weights, k, generator)
+    # Drawn by weight, so that the drawn points weigh the same.
+    drawn = _any(weights, room, generator)
+    drawn.sort()
+    return drawn[_seed_by_distance(points[drawn], np.ones(room), k, generator)]
+
+
+def oversample(
+    points: Floats, weights: Doubles | None, count: int, init: str, generator: np.random.Generator
+) -> Labels:
+    """Indices of ``count`` different points, far more than clusters: random or far from others.
+
+    By distance they are drawn some at a time, as in Bahmani et al., "Scalable k-means++" (2012).
+    """
+    weights = np.ones(len(points)) if weights is None else weights
+    if init == "random":
+        return _any(weights, count, generator)
+    masses = weights.copy()
+    chosen = np.empty(0, np.intp)
+    squares = np.einsum("ij,ij->i", points, points)
+    gaps = np.full(len(points), np.inf, np.float32)
+    while len(chosen) < count:
+        wanted = min(count - len(chosen), max(1, len(chosen)))
+        fresh = _different(masses, wanted, generator)
+        chosen = np.concatenate([chosen, fresh])
+        table = points @ (-2.0 * points[fresh].T)
+        table += squares[fresh]
+        np.minimum(gaps, np.maximum(table.min(axis=1) + squares, 0.0), out=gaps)
+        gaps[chosen] = 0.0
+        masses = weights * gaps
+    return chosen
+
+
+def _different(masses: Doubles, count: int, generator: np.random.Generator) -> Labels:
+    """At most ``count`` different indices, drawn by mass."""
+    drawn: Labels = np.unique(_draw(masses, count, generator))
+    return drawn
+
+
+def squared_distances(points: Floats) -> Floats:
+    """(rows, rows) squared distances of every two points."""
+    squares = np.einsum("ij,ij->i", points, points)
+    table = points @ points.T
+    table *= -2.0
+    table += squares
+    table += squares[:, None]
+    np.maximum(table, 0.0, out=table)
+    np.fill_diagonal(table, 0.0)
+    return table
+
+
+def _seed_by_distance(
+    points: Floats, weights: Doubles, k: int, generator: np.random.Generator
+) -> Labels:
+    table = squared_distances(points)
+    chosen = _greedy(table, weights, k, generator)
+    return _exchange(table, weights, chosen, generator)
+
+
+def _any(weights: Doubles, count: int, generator: np.random.Generator) -> Labels:
+    """Different indices, drawn by weight."""
+    chances = weights / weights.sum()
+    drawn: Labels = generator.choice(len(weights), count, replace=False, p=chances)
+    return drawn
+
+
+def _draw(masses: Doubles, count: int, generator: np.random.Generator) -> Labels:
+    """Indices drawn with chances that go by mass; where all masses are nil, any indices."""
+    sums = masses.cumsum()
+    if sums[-1] <= 0:
+        return generator.integers(0, len(masses), count)
+    drawn = np.searchsorted(sums, generator.random(count) * sums[-1], side="right")
+    inside: Labels = np.minimum(drawn, len(masses) - 1)
+    return inside
+
+
+def _greedy(table: Floats, weights: Doubles, k: int, generator: np.random.Generator) -> Labels:
+    """k-means++ that tries 2 + ln k candidates a step and keeps the one that helps most."""
+    tries = 2 + int(math.log(k))
+    chosen = np.empty(k, np.intp)
+    chosen[0] = _draw(weights, 1, generator)[0]
+    gaps = table[chosen[0]].copy()
+    for at in range(1, k):
+        candidates = _draw(weights * gaps, tries, generator)
+        closer = np.minimum(table[candidates], gaps)
+        best = int((closer @ weights).argmin())
+        chosen[at], gaps = candidates[best], closer[best]
+    return chosen
+
+
+def _exchange(
+    table: Floats, weights: Doubles, chosen: Labels, generator: np.random.Generator
+) -> Labels:
+    """Local search: draw a point by distance, let it take the place of the seed missed least."""
+    k = len(chosen)
+    if k < 2:
+        return chosen
+    chosen = chosen.copy()
+    first, second, owner = _two_nearest(table, chosen)
+    for _ in range(k):
+        candidate = int(_draw(weights * first, 1, generator)[0])
+        to_new = table[candidate]
+        kept = np.minimum(first, to_new)
+        # What the rows of a seed pay more when it goes: they move to the second best or the new.
+        extra = np.bincount(owner, weights * (np.minimum(second, to_new) - kept), k)
+        worst = int(extra.argmin())
+        if weights @ kept + extra[worst] < weights @ first:
+            chosen[worst] = candidate
+            first, second, owner = _two_nearest(table, chosen)
+    return chosen
+
+
+def _two_nearest(table: Floats, chosen: Labels) -> tuple[Floats, Floats, Labels]:
+    gaps = table[:, chosen]
+    rows = np.arange(len(gaps))
+    owner = gaps.argmin(axis=1)
+    first = gaps[rows, owner]
+    gaps[rows, owner] = np.inf
+    return first, gaps.min(axis=1), owner
