@@ -59,8 +59,10 @@ class Page:
 class Store(Protocol):
     """Every write is one transaction, durable when it returns."""
 
-    def insert(self, row: Row) -> Row:
-        """Raises Conflict when (kind, region, name) is taken."""
+    def insert(
+        self, row: Row, *, arn: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> Row:
+        """Add it, with the tags of its ARN; raises Conflict when (kind, region, name) is taken."""
         ...
 
     def get(self, kind: str, region: str, name: str) -> Row | None: ...
@@ -69,8 +71,8 @@ class Store(Protocol):
         """Write it back; raises Conflict when its revision is no longer the stored one."""
         ...
 
-    def delete(self, row: Row) -> None:
-        """Remove it; raises Conflict when its revision is no longer the stored one."""
+    def delete(self, row: Row, *, arn: str | None = None) -> None:
+        """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored."""
         ...
 
     def list(self, query: Query) -> Page:
@@ -85,4 +87,6 @@ class Store(Protocol):
         """In the order in which they were added."""
         ...
 
-    def set_tags(self, arn: str, tags: Mapping[str, str]) -> None: ...
+    def set_tags(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Put these in place of all that the ARN has."""
+        ...

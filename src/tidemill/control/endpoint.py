@@ -1,0 +1,209 @@
+"""Endpoints: what is special to creating, updating and deleting one, and its replicas' tasks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tidemill import registry
+from tidemill.control import endpoint_config, model
+from tidemill.control.plan import endpoint as plan
+from tidemill.control.verbs import Verbs
+from tidemill.errors import Conflict, Invalid, NotFound
+from tidemill.spec.endpoint import MOVES, Endpoint, EndpointStatus
+from tidemill.spec.endpoint_config import ProductionVariant
+from tidemill.spec.home import Home
+from tidemill.spec.model import Container, Model
+from tidemill.store.base import Row
+
+KIND = "endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What UpdateEndpointWeightsAndCapacities wants of one variant; None leaves it."""
+
+    variant: str
+    weight: float | None = None
+    count: int | None = None
+
+
+def create(
+    verbs: Verbs,
+    home: Home,
+    endpoint: Endpoint,
+    request: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Row:
+    """Write an endpoint down as Creating.
+
+    Raises NotFound for an unknown config or model, Conflict when the name is taken.
+    """
+    place = home.endpoints / endpoint.region / f"{endpoint.name}-{secrets.token_hex(4)}"
+    fleet = _resolve(verbs, endpoint.region, endpoint.config)
+    state = plan.begin(str(place), endpoint.config, fleet)
+    document = {"request": dict(request), "spec": asdict(endpoint), "state": state.to_document()}
+    status = EndpointStatus.CREATING.value
+    return verbs.create(KIND, endpoint.region, endpoint.name, document, status, tags)
+
+
+def update(
+    verbs: Verbs,
+    region: str,
+    name: str,
+    config: str,
+    request: Mapping[str, Any],
+    *,
+    keep_weights: bool = False,
+    keep_counts: bool = False,
+) -> Row:
+    """Roll an endpoint over to another config, the old one serving until the new one is ready.
+
+    keep_weights, keep_counts: variants of the same name keep what they have now. The request is
+    kept as ``document["update"]``. Raises NotFound, and Conflict unless InService.
+    """
+    variants = _resolve(verbs, region, config)
+
+    def rolling(row: Row, state: plan.EndpointState) -> tuple[Row, plan.EndpointState]:
+        old = {v.name: v for v in state.variants}
+        kept = tuple(_keep(v, old.get(v.name), keep_weights, keep_counts) for v in variants)
+        pending = plan.Fleet(config, state.generation + 1, kept)
+        row = replace(row, document={**row.document, "update": dict(request)})
+        return row, replace(state, pending=pending, failure=None)
+
+    return _change(verbs, region, name, EndpointStatus.UPDATING, rolling)
+
+
+def update_weights(verbs: Verbs, region: str, name: str, changes: Mapping[str, Change]) -> Row:
+    """Set shares of traffic and counts of replicas, by variant name.
+
+    Raises NotFound for an unknown endpoint, Invalid for an unknown variant, Conflict unless
+    InService.
+    """
+
+    def scaled(row: Row, state: plan.EndpointState) -> tuple[Row, plan.EndpointState]:
+        unknown = sorted(set(changes) - {v.name for v in state.variants})
+        if unknown:
+            known = ", ".join(v.name for v in state.variants)
+            raise Invalid(
+                f"variants of endpoint config {state.config!r}",
+                got=unknown,
+                do=f"It has: {known}.",
+            )
+        variants = tuple(_set(v, changes.get(v.name)) for v in state.variants)
+        return row, replace(state, variants=variants, failure=None)
+
+    return _change(verbs, region, name, EndpointStatus.UPDATING, scaled)
+
+
+def delete(verbs: Verbs, region: str, name: str) -> Row:
+    """Let an endpoint go: its row leaves once its replicas have; raises NotFound."""
+
+    def leaving(row: Row) -> Row:
+        if row.status == EndpointStatus.DELETING.value:
+            return row
+        return replace(row, status=EndpointStatus.DELETING.value)
+
+    return verbs.change(KIND, region, name, leaving)
+
+
+def spec(row: Row) -> Endpoint:
+    """The endpoint that a row holds, as it was created."""
+    return Endpoint(**row.document["spec"])
+
+
+def task(row: Row, state: plan.EndpointState, id: str, home: Home) -> dict[str, Any]:
+    """The task.json of one replica."""
+    replica = state.replicas[id]
+    fleets = [state.live, *([state.pending] if state.pending else [])]
+    [variant] = [
+        v
+        for fleet in fleets
+        for v in fleet.variants
+        if (fleet.generation, v.name) == (replica.generation, replica.variant)
+    ]
+    return {
+        "kind": "serve",
+        "endpoint": row.name,
+        "region": row.region,
+        "variant": variant.name,
+        "replica": id,
+        "image": variant.image,
+        "model_uri": variant.model_uri,
+        "environment": dict(variant.environment),
+        # The serial is never used twice, so no two replicas ever meet at one address.
+        "socket": str(home.socket(f"replica-{row.serial}-{id}")),
+        "buckets": str(home.buckets),
+        "wake": str(home.socket("control")),
+        "attempt": replica.attempts + 1,
+    }
+
+
+def _resolve(verbs: Verbs, region: str, config: str) -> tuple[plan.Deployed, ...]:
+    row = verbs.describe(endpoint_config.KIND, region, config)
+    return tuple(_deploy(verbs, region, v) for v in endpoint_config.spec(row).variants)
+
+
+def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deployed:
+    served = model.spec(verbs.describe(model.KIND, region, variant.model))
+    # What cannot run is still written down: the endpoint then fails and says why.
+    container = served.containers[0] if served.containers else Container("")
+    return plan.Deployed(
+        name=variant.name,
+        model=variant.model,
+        image=container.image,
+        model_uri=container.model_uri,
+        environment=container.environment,
+        weight=variant.weight,
+        count=variant.instances,
+        instance_type=variant.instance_type,
+        problem=_problem(served),
+    )
+
+
+def _problem(served: Model) -> str:
+    """Why a model can never be served here (a FailureReason), or nothing."""
+    if len(served.containers) != 1:
+        got = len(served.containers)
+        return f"ClientError: model {served.name!r}: one container is served; got {got}."
+    try:
+        registry.name_of(served.containers[0].image)
+    except NotFound as error:
+        return f"ClientError: model {served.name!r}: {error}"
+    return ""
+
+
+def _keep(
+    new: plan.Deployed, old: plan.Deployed | None, weights: bool, counts: bool
+) -> plan.Deployed:
+    if old is None:
+        return new
+    weight = old.weight if weights else new.weight
+    return replace(new, weight=weight, count=old.count if counts else new.count)
+
+
+def _set(variant: plan.Deployed, change: Change | None) -> plan.Deployed:
+    if change is None:
+        return variant
+    weight = variant.weight if change.weight is None else change.weight
+    count = variant.count if change.count is None else change.count
+    return replace(variant, weight=weight, count=count)
+
+
+def _change(
+    verbs: Verbs,
+    region: str,
+    name: str,
+    status: EndpointStatus,
+    fn: Callable[[Row, plan.EndpointState], tuple[Row, plan.EndpointState]],
+) -> Row:
+    def moved(row: Row) -> Row:
+        changed, state = fn(row, plan.from_document(row.document["state"]))
+        if status not in MOVES[EndpointStatus(row.status)]:
+            raise Conflict("an endpoint that is InService", got=row.status, do="Wait for it.")
+        document = {**changed.document, "state": state.to_document()}
+        return replace(changed, status=status.value, document=document)
+
+    return verbs.change(KIND, region, name, moved)

@@ -1,0 +1,139 @@
+"""Create, describe, list, change, delete, tag: said once, for every kind of thing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from tidemill.errors import Conflict, NotFound
+from tidemill.store.base import Document, Page, Query, Row, Store
+
+# Only control and the gateway write, so a row changes under our hands a few times at the worst.
+_TRIES = 50
+
+
+class Verbs:
+    """What may be done with a named thing; ``wake`` tells the reconciler that there is work.
+
+    account: of all ARNs · clock: epoch seconds. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        account: str,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self.store = store
+        self.account = account
+        self.clock = clock
+        self.wake = wake
+        self._tagging = threading.Lock()
+
+    def arn(self, kind: str, region: str, name: str) -> str:
+        """The ARN of a thing: ``arn:aws:sagemaker:REGION:ACCOUNT:training-job/NAME``."""
+        return f"arn:aws:sagemaker:{region}:{self.account}:{kind.replace('_', '-')}/{name}"
+
+    def create(
+        self,
+        kind: str,
+        region: str,
+        name: str,
+        document: Document,
+        status: str,
+        tags: Mapping[str, str] | None = None,
+    ) -> Row:
+        """Write a new thing down; raises Conflict when the name is taken."""
+        now = self.clock()
+        row = Row(kind, region, name, status, created=now, modified=now, document=document)
+        row = self.store.insert(row, arn=self.arn(kind, region, name), tags=tags)
+        self.wake()
+        return row
+
+    def describe(self, kind: str, region: str, name: str) -> Row:
+        """The row as it stands; raises NotFound."""
+        row = self.store.get(kind, region, name)
+        if row is None:
+            raise NotFound(
+                f"a {kind.replace('_', ' ')} in {region}",
+                got=name,
+                do="List what there is; names are per region and case counts.",
+            )
+        return row
+
+    def list(self, query: Query) -> Page:
+        """One page of a list; raises Invalid for a token never issued."""
+        return self.store.list(query)
+
+    def change(self, kind: str, region: str, name: str, fn: Callable[[Row], Row]) -> Row:
+        """Put ``fn(row)`` in place of the row, on its newest revision; raises NotFound.
+
+        ``fn`` may run more than once, may raise to refuse, and returns the very row that it was
+        given to leave it untouched. ``modified`` is set here.
+        """
+        for _ in range(_TRIES):
+            row = self.describe(kind, region, name)
+            wanted = fn(row)
+            if wanted is row:
+                return row
+            try:
+                done = self.store.update(replace(wanted, modified=self.clock()))
+            except Conflict:
+                continue
+            self.wake()
+            return done
+        raise Conflict(
+            f"{kind} {name!r} to hold still", got=f"{_TRIES} changes meanwhile", do="Try again."
+        )
+
+    def delete(
+        self, kind: str, region: str, name: str, check: Callable[[Row], None] | None = None
+    ) -> Row:
+        """Remove it with its tags, and return what it was; raises NotFound, and what check does."""
+        for _ in range(_TRIES):
+            row = self.describe(kind, region, name)
+            if check is not None:
+                check(row)
+            try:
+                self.store.delete(row, arn=self.arn(kind, region, name))
+            except Conflict:
+                continue
+            return row
+        raise Conflict(
+            f"{kind} {name!r} to hold still", got=f"{_TRIES} changes meanwhile", do="Try again."
+        )
+
+    def find(self, arn: str) -> Row:
+        """The row that an ARN names; raises NotFound."""
+        parts = arn.split(":", 5)
+        kind, _, name = parts[-1].partition("/")
+        row = self.store.get(kind.replace("-", "_"), parts[3], name) if len(parts) == 6 else None
+        if row is None or self.arn(row.kind, row.region, row.name) != arn:
+            raise NotFound("a resource with this ARN", got=arn, do="Describe it to see its ARN.")
+        return row
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """In the order of addition; raises NotFound when nothing has this ARN."""
+        self.find(arn)
+        return self.store.tags(arn)
+
+    def add_tags(self, arn: str, tags: Mapping[str, str]) -> Mapping[str, str]:
+        """Set these beside those there, a known key's value in its old place; returns all."""
+        return self._retag(arn, lambda old: {**old, **tags})
+
+    def delete_tags(self, arn: str, keys: Iterable[str]) -> Mapping[str, str]:
+        """Take these keys away, those there or not; returns what is left."""
+        gone = frozenset(keys)
+        return self._retag(arn, lambda old: {k: v for k, v in old.items() if k not in gone})
+
+    def _retag(
+        self, arn: str, fn: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> Mapping[str, str]:
+        self.find(arn)
+        with self._tagging:  # one process writes tags, so a lock of its own threads is enough
+            tags = fn(self.store.tags(arn))
+            self.store.set_tags(arn, tags)
+        return tags
