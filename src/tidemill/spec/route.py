@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+# Bytes of a request's body: the bound of SageMaker's InvokeEndpoint.
+MAX_BODY = 6_291_456
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -23,7 +26,7 @@ class Route:
     endpoint: str
     region: str
     variants: tuple[Variant, ...]
-    max_body: int = 6_291_456
+    max_body: int = MAX_BODY
     log_group: str = ""
 
 

@@ -1,0 +1,253 @@
+"""InvokeEndpoint: proved, bounded, framed, sent to a replica, answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from itertools import count
+
+from tidemill.auth.refusal import Refusal
+from tidemill.auth.sigv4 import verify
+from tidemill.router import answers
+from tidemill.router.clock import Clock
+from tidemill.router.fleet import Fleet, not_found
+from tidemill.router.http import Connection, Exchange, Request
+from tidemill.router.paths import Invoke
+from tidemill.spec.frame import REQUEST, pack
+from tidemill.spec.route import Route
+
+ANSWER_SECONDS = 60.0
+LAST_ID = 2**32 - 1
+SERVICE = "sagemaker"
+PREFIX = "x-amzn-sagemaker-"
+TARGET, ATTRIBUTES = PREFIX + "target-variant", PREFIX + "custom-attributes"
+LONGEST_ATTRIBUTES = 1024
+# Headers that ask for what no endpoint here has; to ignore them would answer another question.
+UNMET = {
+    PREFIX + "target-model": "TargetModel, which needs a multi-model endpoint",
+    PREFIX + "target-container-hostname": "TargetContainerHostname, which needs several containers",
+    PREFIX + "inference-component": "InferenceComponentName, which needs inference components",
+    PREFIX + "session-id": "SessionId, which needs stateful sessions",
+    PREFIX + "enable-explanations": "EnableExplanations, which needs an explainer",
+}
+
+
+class Desk:
+    """What every invocation needs: the keys, the fleet, the time, a fresh frame id."""
+
+    def __init__(self, fleet: Fleet, keys: Mapping[str, str], clock: Clock) -> None:
+        self.fleet = fleet
+        self.keys = keys
+        self.clock = clock
+        self._ids = count(1)
+
+    def next_id(self) -> int:
+        id = next(self._ids)
+        if id >= LAST_ID:
+            self._ids = count(1)
+        return id
+
+
+class Invocation(Exchange):
+    """One InvokeEndpoint, from its head to its answer (a ``call.Call``)."""
+
+    __slots__ = (
+        "_asked",
+        "_desk",
+        "_headers",
+        "_limit",
+        "_pieces",
+        "_size",
+        "deadline",
+        "deaths",
+        "frame",
+        "gone",
+        "hold_until",
+        "id",
+        "key",
+        "target",
+        "variant",
+    )
+
+    def __init__(self, connection: Connection, request: Request, asked: Invoke, desk: Desk) -> None:
+        super().__init__(connection, request)
+        self._asked = asked
+        self._desk = desk
+        self._headers = _text(request.headers)
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._limit = desk.fleet.longest_body(asked.endpoint)
+        self.deaths = 0
+        self.gone = False
+        self.hold_until = 0.0
+        self.variant = b""
+
+    # The body arrives
+
+    def turn(self) -> None:
+        headers = self._headers
+        length = headers.get("content-length", "0")
+        if int(length) > self._limit:
+            self._too_long(f"{int(length)} bytes")
+        elif "expect" in headers and not self._size:
+            self.connection.write_continue(self)
+
+    def receive(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= self._limit:
+            self._pieces.append(data)
+        else:
+            self._pieces.clear()
+            self._too_long(f"more than {self._limit} bytes")
+
+    def complete(self) -> None:
+        if self.answered or self.gone:
+            return
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        asked, desk, request = self._asked, self._desk, self.request
+        try:
+            identity = verify(
+                request.method.decode(),
+                asked.path,
+                asked.query,
+                self._headers,
+                body,
+                keys=desk.keys,
+                now=time.time(),
+            )
+        except Refusal as refusal:
+            code, status = refusal.answer("rest-json")
+            self.fail(status, code, refusal.message)
+            return
+        if identity.service != SERVICE:
+            self.fail(403, "InvalidSignatureException", wrong_service(identity.service))
+            return
+        route = desk.fleet.route(identity.region, asked.endpoint)
+        if route is None:
+            self._invalid(not_found(asked.endpoint, desk.fleet.account))
+        elif problem := self._problem(route, len(body)):
+            self._invalid(problem)
+        else:
+            self._send(route, body)
+
+    def abandon(self) -> None:
+        self.gone = True
+        self._pieces.clear()
+
+    def _problem(self, route: Route, size: int) -> str:
+        """Why this request can not be met, or nothing."""
+        if self._asked.operation != "InvokeEndpoint":
+            return not_built(self._asked.operation)
+        if size > route.max_body:
+            return too_long(f"{size} bytes", route.max_body)
+        headers = self._headers
+        if len(headers.get(ATTRIBUTES, "")) > LONGEST_ATTRIBUTES:
+            return too_long_attributes(len(headers[ATTRIBUTES]))
+        for name in headers:
+            if name.startswith(PREFIX) and name in UNMET:
+                return unmet(UNMET[name])
+        return ""
+
+    def _send(self, route: Route, body: bytes) -> None:
+        headers, desk = self._headers, self._desk
+        self.key = (route.region, route.endpoint)
+        self.target = headers.get(TARGET, "")
+        self.id = desk.next_id()
+        head = (
+            f"{headers.get('content-type', '')}\n{headers.get('accept', '')}\n"
+            f"{headers.get(ATTRIBUTES, '')}"
+        ).encode("latin-1")
+        self.frame = pack(REQUEST, self.id, 0, head, body)
+        self.deadline = desk.clock.now + ANSWER_SECONDS
+        desk.fleet.send(self)
+
+    # The answer arrives
+
+    def deliver(self, status: int, head: bytes, body: bytes) -> None:
+        if self.gone:
+            return
+        content_type, _, attributes = head.partition(b"\n")
+        if status >= 400:
+            self._model_error(status, body)
+            return
+        extra = b"" if self.request.keep_alive else answers.CLOSE
+        answer = answers.prediction(content_type, self.variant, attributes.strip(), body, extra)
+        self.connection.write(self, answer, last=True)
+
+    def fail(self, status: int, code: str, message: str) -> None:
+        self._write(answers.error(status, code, message, close=not self.request.keep_alive))
+
+    def late(self) -> None:
+        message = (
+            "Your invocation timed out while waiting for a response from container primary: "
+            f"{ANSWER_SECONDS:g} s. Send fewer rows, or add replicas."
+        )
+        self._model_error(0, message.encode())
+
+    def _model_error(self, status: int, body: bytes) -> None:
+        original = body.decode("utf-8", "replace")
+        kind = "client" if 400 <= status < 500 else "server"
+        message = (
+            f'Received {kind} error ({status}) from primary with message "{original}". '
+            f"See the logs of endpoint {self._asked.endpoint} for more information."
+        )
+        region, endpoint = self.key
+        route = self._desk.fleet.route(region, endpoint)
+        group = (route and route.log_group) or f"/aws/sagemaker/Endpoints/{endpoint}"
+        more: dict[str, object] = {
+            "Message": message,
+            "OriginalStatusCode": status,
+            "OriginalMessage": original,
+            "LogStreamArn": f"arn:aws:logs:{region}:{self._desk.fleet.account}:log-group:{group}",
+        }
+        close = not self.request.keep_alive
+        self._write(answers.error(424, "ModelError", message, more=more, close=close))
+
+    def _invalid(self, message: str) -> None:
+        self.fail(400, "ValidationError", message)
+
+    def _too_long(self, size: str) -> None:
+        """Refuse before the body is here; what still comes is thrown away."""
+        if not self.answered:
+            self.request.keep_alive = False
+            self._invalid(too_long(size, self._limit))
+
+    def _write(self, answer: bytes) -> None:
+        if not self.gone:
+            self.connection.write(self, answer, last=True)
+
+
+def _text(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case, values as text, repeated ones joined as the signature wants them."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]},{text}" if key in found else text
+    return found
+
+
+def too_long(size: str, bound: int) -> str:
+    return (
+        f"The body of a request to this endpoint must be at most {bound} bytes; got {size}. "
+        "Send the rows in several requests."
+    )
+
+
+def too_long_attributes(size: int) -> str:
+    return (
+        f"X-Amzn-SageMaker-Custom-Attributes must be at most {LONGEST_ATTRIBUTES} characters; "
+        f"got {size}. Shorten it."
+    )
+
+
+def unmet(what: str) -> str:
+    return f"The request names {what}: this endpoint has one model. Leave the parameter out."
+
+
+def not_built(operation: str) -> str:
+    return f"{operation} is not available on this endpoint. Use InvokeEndpoint."
+
+
+def wrong_service(service: str) -> str:
+    return f"Credential should be scoped to correct service: '{SERVICE}'; got {service!r}."

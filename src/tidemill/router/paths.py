@@ -1,0 +1,38 @@
+"""What a request's path asks the router for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+OPERATIONS = {
+    "invocations": "InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
+HEALTH = frozenset({b"/ping", b"/health"})
+
+
+class Invoke(NamedTuple):
+    """endpoint: decoded · path, query: as sent, for the signature."""
+
+    endpoint: str
+    operation: str
+    path: str
+    query: str
+
+
+@lru_cache(maxsize=4096)
+def invoke(target: bytes) -> Invoke | None:
+    """Read ``/endpoints/NAME/invocations``; None when the path is another.
+
+    >>> invoke(b"/endpoints/a%2Db/invocations")
+    Invoke(endpoint='a-b', operation='InvokeEndpoint', path='/endpoints/a%2Db/invocations', query='')
+    >>> invoke(b"/endpoints/a/b/invocations")
+    """
+    path, _, query = target.decode("latin-1").partition("?")
+    parts = path.split("/")
+    if len(parts) != 4 or parts[1] != "endpoints" or not parts[2] or parts[3] not in OPERATIONS:
+        return None
+    return Invoke(unquote(parts[2]), OPERATIONS[parts[3]], path, query)

@@ -1,0 +1,127 @@
+"""The router process: an inherited socket, a fleet of replicas, the way to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from tidemill.auth.credentials import load_or_create
+from tidemill.router import answers
+from tidemill.router.clock import Clock
+from tidemill.router.fleet import Fleet
+from tidemill.router.http import Connection, Exchange, Request
+from tidemill.router.invoke import Desk, Invocation
+from tidemill.router.paths import HEALTH, invoke
+from tidemill.router.proxy import Forward
+from tidemill.router.upstream import Pool
+from tidemill.spec.home import Home
+
+LISTEN_VARIABLE = "TIDEMILL_LISTEN_FD"
+ACCOUNT_VARIABLE = "TIDEMILL_ACCOUNT_ID"
+TICK_SECONDS = 0.05
+LOOK_SECONDS = 1.0
+LAST_SECONDS = 5.0
+BACKLOG = 4096
+
+
+class Health(Exchange):
+    """``/ping``: the router answers, so it is well."""
+
+    __slots__ = ()
+
+    def complete(self) -> None:
+        extra = b"" if self.request.keep_alive else answers.CLOSE
+        self.connection.write(self, answers.HEALTHY % extra, last=True)
+
+
+class Router:
+    """Which exchange a request becomes; the connections; the clock's ticks."""
+
+    def __init__(self, home: Home, account: str) -> None:
+        self._clock = Clock()
+        self._fleet = Fleet(home.routes, home.socket("control"), self._clock, account)
+        keys = load_or_create(home.credentials, os.environ).keys
+        self._desk = Desk(self._fleet, keys, self._clock)
+        self._pool = Pool(str(home.socket("gateway")), self._clock)
+        self._connections: set[Connection] = set()
+        self._looked = 0.0
+
+    def begin(self, connection: Connection, request: Request) -> Exchange:
+        """What to do with a request, by its head."""
+        target = request.target
+        if target.startswith(b"/endpoints/") and request.method == b"POST":
+            asked = invoke(target)
+            if asked is not None and not _is_s3(request):
+                return Invocation(connection, request, asked, self._desk)
+        if target in HEALTH and request.method in (b"GET", b"HEAD"):
+            return Health(connection, request)
+        return Forward(connection, request, self._pool)
+
+    def connection(self) -> Connection:
+        return Connection(self.begin, self._clock, self._connections)
+
+    def beat(self) -> None:
+        """Tick, and again a moment later."""
+        self.tick()
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self.beat)
+
+    def tick(self) -> None:
+        """What has to be looked at from time to time."""
+        self._clock.tick()
+        now = self._clock.now
+        self._fleet.tick(now)
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self._pool.trim()
+            for connection in list(self._connections):
+                connection.look(now)
+
+    async def close(self) -> None:
+        """Let what is under way end, for some seconds."""
+        until = self._clock.now + LAST_SECONDS
+        for connection in list(self._connections):
+            connection.finish()
+        while self._connections and self._clock.now < until:
+            await asyncio.sleep(TICK_SECONDS)
+
+
+def _is_s3(request: Request) -> bool:
+    """A bucket may be called ``endpoints``; its requests are signed for another service."""
+    return b"/s3/aws4_request" in (request.header(b"authorization") or b"")
+
+
+async def serve(home: Home, listener: socket.socket, account: str) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    router = Router(home, account)
+    server = await loop.create_server(router.connection, sock=listener, backlog=BACKLOG)
+    gc.collect()
+    gc.freeze()
+    router.beat()
+    await stop.wait()
+    server.close()
+    await router.close()
+
+
+def main() -> int:
+    """``python -m tidemill.router HOME``, with the listening socket in TIDEMILL_LISTEN_FD."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    home = Home(Path(sys.argv[1]))
+    listener = socket.socket(fileno=int(os.environ[LISTEN_VARIABLE]))
+    account = os.environ.get(ACCOUNT_VARIABLE, "123456789012")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection is a file
+    uvloop.run(serve(home, listener, account))
+    return 0
