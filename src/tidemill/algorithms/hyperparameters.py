@@ -68,6 +68,15 @@ def rule_of(item: Field[Any]) -> Rule:
     return rule
 
 
+def default_in_words(item: Field[Any]) -> str:
+    """What holds when it is not given: ``required``, ``auto`` or the value."""
+    if item.default is MISSING:
+        return "required"
+    if item.default is None:
+        return "auto" if rule_of(item).auto else "none"
+    return json.dumps(item.default) if isinstance(item.default, bool | tuple) else str(item.default)
+
+
 def read(
     declared: type[T], given: Mapping[str, str], *, algorithm: str, ignored: tuple[str, ...] = ()
 ) -> T:
@@ -108,7 +117,7 @@ def parse(algorithm: str, name: str, rule: Rule, text: str) -> Any:
         return text
     try:
         return _PARSERS[rule.kind](text)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError, RecursionError):
         raise _out(algorithm, name, rule, text) from None
 
 
@@ -184,7 +193,7 @@ def _interval(rule: Rule) -> str:
 def _out(algorithm: str, name: str, rule: Rule, got: object) -> InvalidHyperparameter:
     return InvalidHyperparameter(
         f"{algorithm}: {name} must be {rule.bounds()}",
-        got=got,
+        got=json.dumps(got) if isinstance(got, tuple) else got,
         do=f"Change {name!r} in HyperParameters.",
     )
 

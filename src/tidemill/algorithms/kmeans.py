@@ -47,7 +47,8 @@ class KMeansState:
 
     loss: squared distances of the rows to the centre that stands for them · weight: seen in this
     pass · sums, counts: of the rows nearest to each centre in this pass · rows: of the first pass
-    batches: counts for randomness · passes: closed ones · msd: of the last of them · gain: share of the loss that its move saved
+    batches: counts for randomness · passes: closed ones · msd: of the last of them
+    gain: share of the loss that its move saved
     answer: the k centres that the K were reduced to, until more rows come
     """
 
@@ -101,8 +102,9 @@ class KMeans(Algorithm[KMeansState]):
     def start(self) -> KMeansState:
         columns = self.hyperparameters.feature_dim
         none, nothing = np.zeros((0, columns)), np.zeros(0)
-        origin = np.zeros(columns, np.float32)
-        return KMeansState(origin, none.astype(np.float32), nothing, none, nothing)
+        return KMeansState(
+            nothing.astype(np.float32), none.astype(np.float32), nothing, none, nothing
+        )
 
     def update(self, state: KMeansState, batch: Batch) -> KMeansState:
         if batch.columns != self.hyperparameters.feature_dim:

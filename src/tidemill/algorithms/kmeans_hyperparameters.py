@@ -73,6 +73,3 @@ class KMeansHyperparameters:
         default=("msd",),
         choices=("msd", "ssd"),
     )
-    force_dense: bool = hyperparameter(
-        "bool", "Sent by the SageMaker SDK; changes nothing here.", default=True
-    )

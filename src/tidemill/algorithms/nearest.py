@@ -87,8 +87,7 @@ def positive(batch: Batch) -> Batch:
     """The batch without the rows that weigh nothing."""
     if batch.weights is None or (batch.weights > 0).all():
         return batch
-    heavy = batch.weights > 0
-    return Batch(batch.dense()[heavy], None, batch.weights[heavy])
+    return batch.take(np.flatnonzero(batch.weights > 0))
 
 
 def gather(batch: Batch, centres: Floats, origin: Floats, each: Each = map) -> Evidence:
