@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from tidemill.algorithms.base import Declaration
+from tidemill.algorithms.hyperparameters import read
 from tidemill.errors import NotFound
 
 BUILT_IN = {
     "kmeans": "tidemill.algorithms.kmeans",
     "linear-learner": "tidemill.algorithms.linear_learner",
 }
+SENT_TO_ALL = ("feature_dim", "mini_batch_size", "force_dense")
 # Accounts and regions differ and tags are versions of AWS's containers: the repository decides.
 _IMAGE = re.compile(r"^(?:[^/]+/)*(?P<name>[^/:@]+)(?::[^/@]+)?(?:@.+)?$")
 
@@ -43,3 +47,14 @@ def declaration(name: str) -> Declaration:
     """All that is declared of one algorithm; imports it."""
     found: Declaration = importlib.import_module(BUILT_IN[name_of(name)]).DECLARATION
     return found
+
+
+def check(name: str, given: Mapping[str, str]) -> Any:
+    """The algorithm's hyperparameters read from their text; raises InvalidHyperparameter.
+
+    Names that AWS's own SDK sends to every algorithm are passed over where they mean nothing.
+    """
+    declared = declaration(name)
+    known = declared.hyperparameters.__dataclass_fields__
+    ignored = tuple(n for n in SENT_TO_ALL if n not in known)
+    return read(declared.hyperparameters, given, algorithm=declared.name, ignored=ignored)

@@ -1,0 +1,110 @@
+"""Write docs/reference from the declarations in the code: ``python docs/generate.py``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import typer.main
+
+from tidemill import registry
+from tidemill.algorithms.hyperparameters import default_in_words, rule_of
+from tidemill.cli.main import app
+from tidemill.gateway import operations
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def algorithm_page(name: str) -> str:
+    """One built-in: what it is, how it is fed, every hyperparameter, every metric."""
+    declared = registry.declaration(name)
+    rows = [
+        f"| `{item.name}` | {default_in_words(item)} | {rule_of(item).bounds()} "
+        f"| {rule_of(item).doc} |"
+        for item in fields(declared.hyperparameters)
+    ]
+    metrics = [f"| `{m.name}` | {m.direction} | `{m.regex}` |" for m in declared.metrics]
+    about = inspect.cleandoc(declared.algorithm.__doc__ or "").split("\n>>>")[0].strip()
+    return "\n".join(
+        [
+            f"# {declared.name}: {declared.title}",
+            "",
+            about,
+            "",
+            f"- channels: {', '.join(declared.channels)}",
+            f"- content types: {', '.join(f'`{c}`' for c in declared.content_types)}",
+            f"- answers: {', '.join(f'`{c}`' for c in declared.response_columns)} "
+            f"in a JSON list `{declared.response_key}`",
+            "",
+            "## Hyperparameters",
+            "",
+            "| name | default | accepts | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## Metrics",
+            "",
+            "| name | goal | found in the log by |",
+            "|---|---|---|",
+            *metrics,
+            "",
+        ]
+    )
+
+
+def command_page() -> str:
+    """Every command with its arguments and options."""
+    command = typer.main.get_command(app)
+    parts = ["# Command line", ""]
+    for name, sub in sorted(getattr(command, "commands", {}).items()):
+        parts += [f"## tidemill {name}", "", inspect.cleandoc(sub.help or ""), ""]
+        parts += [f"- {_parameter(p)}" for p in sub.params if p.name != "help"]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def api_page() -> str:
+    """Every operation of every service that Tidemill answers, built or not."""
+    parts = [
+        "# API",
+        "",
+        "What is built of each AWS service. An operation that is not built answers with a typed",
+        "error that names it.",
+        "",
+    ]
+    for service, built in operations.built().items():
+        missing = sorted(set(operations.known(service)) - set(built))
+        parts += [f"## {service}", "", f"Built ({len(built)}):", ""]
+        parts += [f"- {name}" for name in sorted(built)]
+        if missing:
+            parts += ["", f"Not built ({len(missing)}): {', '.join(missing)}."]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def pages() -> dict[str, str]:
+    """File name → text."""
+    found = {f"{name}.md": algorithm_page(name) for name in registry.names()}
+    return {**found, "cli.md": command_page(), "api.md": api_page()}
+
+
+def main() -> int:
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
+    return 0
+
+
+def _parameter(parameter: click.Parameter) -> str:
+    names = " / ".join([*parameter.opts, *parameter.secondary_opts])
+    about = getattr(parameter, "help", None) or ""
+    default = parameter.default
+    shown = default not in (None, False, ()) and not callable(default)
+    return f"`{names}` {about}{f' (default {default})' if shown else ''}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Data of any shape → one job channel in S3: arrays, frames, files, folders and S3 URIs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidemill.data.batch import Batch
+from tidemill.data.formats import recordio
+from tidemill.data.memory import to_batch
+from tidemill.errors import Invalid
+from tidemill.sdk.connection import Connection
+
+CONTENT_TYPES = {
+    ".csv": "text/csv",
+    ".pbr": "application/x-recordio-protobuf",
+    ".rec": "application/x-recordio-protobuf",
+    ".jsonl": "application/jsonlines",
+    ".parquet": "application/x-parquet",
+    ".npy": "application/x-npy",
+}
+LARGEST_BODY = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a channel's bytes are. columns: the width, when it is known without reading a file."""
+
+    uri: str
+    content_type: str | None
+    columns: int | None = None
+
+
+def upload(
+    connection: Connection,
+    data: Any,
+    *,
+    prefix: str,
+    label: str | None = None,
+    supervised: bool,
+    content_type: str | None = None,
+) -> Source:
+    """Put ``data`` below ``prefix`` (``s3://bucket/…``) and say how a job is to read it.
+
+    data: array (rows, columns) · (features, labels) · DataFrame or Arrow table (``label`` names
+    its label column) · path of a file or folder · S3 URI (nothing is copied then).
+    supervised: whether a CSV file's first column is the label.
+    """
+    if isinstance(data, str) and data.startswith("s3://"):
+        return Source(data, content_type or _type_of(Path(data), supervised))
+    if isinstance(data, str | Path):
+        return _upload_path(connection, Path(data), prefix, supervised, content_type)
+    if isinstance(data, Source):
+        return data
+    batch = batch_of(data, label)
+    if supervised and batch.labels is None:
+        raise Invalid(
+            "labels beside the features",
+            got=type(data).__name__,
+            do="Pass (X, y), or label='name'.",
+        )
+    s3, (bucket, key) = connection.client("s3"), _split(prefix)
+    for part, rows in enumerate(_parts(batch)):
+        body = io.BytesIO()
+        recordio.write(body, rows)
+        body.seek(0)
+        s3.upload_fileobj(body, bucket, f"{key}/part-{part:05d}.pbr")
+    return Source(prefix, recordio.MEDIA_TYPE, batch.columns)
+
+
+def batch_of(data: Any, label: str | None = None) -> Batch:
+    """Arrays, frames and tables in memory as one batch.
+
+    >>> batch_of(([[1, 2], [3, 4]], [0, 1])).labels
+    array([0., 1.], dtype=float32)
+    """
+    if label is not None:
+        if not hasattr(data, "columns") or label not in _column_names(data):
+            raise Invalid(
+                f"a frame with a column named {label!r}",
+                got=type(data).__name__,
+                do="Pass a DataFrame or Arrow table that has it, or (X, y).",
+            )
+        rest = [c for c in _column_names(data) if c != label]
+        return to_batch(_select(data, rest), np.asarray(data[label], np.float32))
+    if isinstance(data, tuple) and len(data) == 2:
+        return to_batch(data[0], data[1])
+    return to_batch(data)
+
+
+def _column_names(frame: Any) -> list[str]:
+    names = getattr(frame, "column_names", None)
+    return list(names if names is not None else frame.columns)
+
+
+def _select(frame: Any, names: list[str]) -> Any:
+    return frame.select(names) if hasattr(frame, "column_names") else frame[names]
+
+
+def _parts(batch: Batch) -> Any:
+    """Pieces of some 64 MB, so that neither end holds the whole encoded twice."""
+    return batch.split(max(1, LARGEST_BODY // (4 * max(1, batch.columns) + 64)))
+
+
+def _upload_path(
+    connection: Connection, path: Path, prefix: str, supervised: bool, content_type: str | None
+) -> Source:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    if not files or not files[0].exists():
+        raise Invalid("a file or a folder with files", got=str(path), do="Check the path.")
+    s3, (bucket, key) = connection.client("s3"), _split(prefix)
+    for file in files:
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        s3.upload_file(str(file), bucket, f"{key}/{name}")
+    return Source(prefix, content_type or _type_of(files[0], supervised))
+
+
+def _type_of(path: Path, supervised: bool) -> str | None:
+    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    found: str | None = CONTENT_TYPES.get(ending)
+    needs_no_label = found == "text/csv" and not supervised
+    return f"{found};label_size=0" if needs_no_label else found
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key.strip("/")
+
+
+def wire(name: str, source: Source) -> Mapping[str, Any]:
+    """The channel as CreateTrainingJob takes it."""
+    location = {"S3DataType": "S3Prefix", "S3Uri": source.uri}
+    channel = {
+        "ChannelName": name,
+        "DataSource": {"S3DataSource": {**location, "S3DataDistributionType": "ShardedByS3Key"}},
+    }
+    if name != "train":
+        channel["DataSource"] = {
+            "S3DataSource": {**location, "S3DataDistributionType": "FullyReplicated"}
+        }
+    return {**channel, **({"ContentType": source.content_type} if source.content_type else {})}

@@ -1,0 +1,142 @@
+"""Which platform the SDK talks to, and the boto3 clients that do the talking."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import boto3
+from botocore.config import Config
+
+from tidemill.errors import NotReady
+from tidemill.spec.home import Home
+
+REGION = "us-east-1"
+ROLE = "arn:aws:iam::{account}:role/tidemill"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A platform's address and keys. Compares by value; clients are made once each."""
+
+    url: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    region: str = REGION
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service (``sagemaker``, ``sagemaker-runtime``, ``s3``, …)."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]  # the stubs know services by literal only
+                endpoint_url=self.url,
+                aws_access_key_id=self.access_key_id,
+                aws_secret_access_key=self.secret_access_key,
+                region_name=self.region,
+                config=Config(max_pool_connections=50),
+            )
+        return self._clients[service]
+
+    def account(self) -> str:
+        """The account that this platform runs as."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    def role(self) -> str:
+        """The role that jobs are created with; Tidemill grants nothing by it."""
+        return ROLE.format(account=self.account())
+
+    def bucket(self) -> str:
+        """The default bucket, made when it is not there yet."""
+        name = f"sagemaker-{self.region}-{self.account()}"
+        s3 = self.client("s3")
+        if name not in {b["Name"] for b in s3.list_buckets()["Buckets"]}:
+            location = {"LocationConstraint": self.region}
+            s3.create_bucket(
+                Bucket=name,
+                **({} if self.region == REGION else {"CreateBucketConfiguration": location}),
+            )
+        return name
+
+
+_current: list[Connection] = []
+
+
+def connect(home: str | Path | None = None, *, region: str | None = None) -> Connection:
+    """Connect to a platform, and start one on this machine when none runs.
+
+    Without ``home`` the environment decides: ``AWS_ENDPOINT_URL`` with keys (as ``tidemill env``
+    prints them) names a running platform; otherwise the one at ``$TIDEMILL_HOME``
+    (``~/.tidemill``) is used, started first if need be. Later calls of ``train``, ``deploy`` and
+    the others use the connection made last.
+    """
+    connection = _from_environment(region) if home is None else None
+    if connection is None:
+        connection = _at_home(Home(home_directory(home)), region)
+    _current[:] = [connection]
+    return connection
+
+
+def current() -> Connection:
+    """The connection made last, or a new one by the environment."""
+    return _current[0] if _current else connect()
+
+
+def home_directory(home: str | Path | None = None) -> Path:
+    """The given home, else ``$TIDEMILL_HOME``, else ``~/.tidemill``."""
+    return Path(home or os.environ.get("TIDEMILL_HOME") or "~/.tidemill").expanduser().absolute()
+
+
+def running(home: Home) -> dict[str, Any] | None:
+    """What ``server.json`` says, if a platform answers there."""
+    try:
+        server: dict[str, Any] = json.loads(home.server.read_text())
+        with urlopen(f"{server['url']}/ping", timeout=5):  # noqa: S310  # an http URL of our own
+            return server
+    except (OSError, URLError, ValueError, KeyError):
+        return None
+
+
+def credentials(home: Home) -> tuple[str, str]:
+    """The key pair of a home that has been started before."""
+    pair = json.loads(home.credentials.read_text())
+    return pair["access_key_id"], pair["secret_access_key"]
+
+
+def _from_environment(region: str | None) -> Connection | None:
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not (url and key and secret):
+        return None
+    return Connection(url, key, secret, region or os.environ.get("AWS_DEFAULT_REGION", REGION))
+
+
+def _at_home(home: Home, region: str | None) -> Connection:
+    server = running(home) or _start(home)
+    key, secret = credentials(home)
+    chosen = region or os.environ.get("AWS_DEFAULT_REGION", REGION)
+    return Connection(server["url"], key, secret, chosen)
+
+
+def _start(home: Home) -> dict[str, Any]:
+    """Start the platform as its own process group: it outlives this program."""
+    print(f"starting Tidemill at {home.root} (stop it with: tidemill down)", file=sys.stderr)
+    command = [sys.executable, "-m", "tidemill.cli.main", "up", "--detach", "--any-port"]
+    done = subprocess.run(
+        [*command, "--home", str(home.root)], capture_output=True, text=True, check=False
+    )
+    server = running(home) if done.returncode == 0 else None
+    if server is None:
+        raise NotReady(
+            f"a running platform at {home.root}",
+            got=(done.stderr or done.stdout).strip()[-500:],
+            do=f"Read the logs in {home.logs}, or start it by hand: tidemill up.",
+        )
+    return server

@@ -1,0 +1,190 @@
+"""Deploy in a line: a trained model behind an endpoint, and predictions from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from botocore.exceptions import ClientError
+from numpy.typing import NDArray
+
+from tidemill.data.formats import recordio
+from tidemill.errors import Invalid, NotFound
+from tidemill.sdk.channels import CONTENT_TYPES, batch_of
+from tidemill.sdk.connection import Connection, current
+from tidemill.sdk.naming import fresh_name
+from tidemill.sdk.progress import Progress
+from tidemill.sdk.training_job import TrainingJob
+
+LARGEST_REQUEST = 5 << 20
+POLL_SECONDS = 0.05
+VARIANT = "AllTraffic"
+Predictions = dict[str, NDArray[Any]]
+
+
+class DeploymentFailed(Exception):
+    """The endpoint did not come into service; the message is its FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint on the platform, by name."""
+
+    name: str
+    connection: Connection
+
+    def describe(self) -> dict[str, Any]:
+        """The DescribeEndpoint answer."""
+        try:
+            answer: dict[str, Any] = self._client.describe_endpoint(EndpointName=self.name)
+        except ClientError as error:
+            if "Could not find" in str(error):
+                raise NotFound(
+                    f"endpoint {self.name!r}", got=None, do="List them: tidemill endpoints."
+                ) from None
+            raise
+        return answer
+
+    @property
+    def status(self) -> str:
+        """Creating, InService, Updating, Deleting or Failed."""
+        return str(self.describe()["EndpointStatus"])
+
+    def wait(self, *, timeout: float = 300.0, quiet: bool = False) -> Endpoint:
+        """Wait until it is in service; DeploymentFailed with the reason when it fails."""
+        deadline = time.monotonic() + timeout
+        with Progress(self.name, quiet=quiet) as progress:
+            while True:
+                answer = self.describe()
+                status = answer["EndpointStatus"]
+                progress.stage(status, 100.0 if status == "InService" else 0.0)
+                if status == "InService":
+                    return self
+                if status == "Failed":
+                    raise DeploymentFailed(answer.get("FailureReason", f"{self.name} failed"))
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.name} is still {status}")
+                time.sleep(POLL_SECONDS)
+
+    def predict(self, data: Any, *, content_type: str | None = None) -> Predictions:
+        """Answers by name, each an array with a row for every row of ``data``.
+
+        data: array, DataFrame, Arrow table, or the path of a file without labels. Large inputs go
+        out as several requests, in order.
+        """
+        answers = [self._ask(body, kind) for body, kind in _requests(data, content_type)]
+        return {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
+
+    def delete(self) -> None:
+        """Delete the endpoint with its configuration and models."""
+        config = self.describe()["EndpointConfigName"]
+        variants = self._client.describe_endpoint_config(EndpointConfigName=config)
+        self._client.delete_endpoint(EndpointName=self.name)
+        self._client.delete_endpoint_config(EndpointConfigName=config)
+        for variant in variants["ProductionVariants"]:
+            self._client.delete_model(ModelName=variant["ModelName"])
+
+    def _ask(self, body: bytes, content_type: str) -> Predictions:
+        answer = self.connection.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=self.name,
+            Body=body,
+            ContentType=content_type,
+            Accept="application/json",
+        )
+        (rows,) = orjson.loads(answer["Body"].read()).values()
+        return {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+    @property
+    def _client(self) -> Any:
+        return self.connection.client("sagemaker")
+
+
+def deploy(
+    job: TrainingJob | str,
+    *,
+    name: str | None = None,
+    instances: int = 1,
+    wait: bool = True,
+    connection: Connection | None = None,
+) -> Endpoint:
+    """Put a job's model behind an endpoint and return it, in service.
+
+    job: a completed training job or its name · instances: replica processes · wait: False returns
+    while the endpoint is still being created.
+    """
+    trained = TrainingJob(job, connection or current()) if isinstance(job, str) else job
+    connection = trained.connection
+    answer = trained.describe()
+    if "ModelArtifacts" not in answer or not answer["ModelArtifacts"].get("S3ModelArtifacts"):
+        raise Invalid(
+            f"a finished training job to deploy ({trained.name})",
+            got=answer["TrainingJobStatus"],
+            do="Wait for it: job.wait().",
+        )
+    name = name or fresh_name(trained.name.split("-20")[0])
+    _create(connection, name, answer, instances)
+    endpoint = Endpoint(name, connection)
+    return endpoint.wait() if wait else endpoint
+
+
+def endpoints(connection: Connection | None = None) -> list[dict[str, Any]]:
+    """Summaries of all endpoints, newest first."""
+    pages = (connection or current()).client("sagemaker").get_paginator("list_endpoints").paginate()
+    return [summary for page in pages for summary in page["Endpoints"]]
+
+
+def _create(connection: Connection, name: str, job: Mapping[str, Any], instances: int) -> None:
+    client = connection.client("sagemaker")
+    client.create_model(
+        ModelName=name,
+        ExecutionRoleArn=connection.role(),
+        PrimaryContainer={
+            "Image": job["AlgorithmSpecification"]["TrainingImage"],
+            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+        },
+    )
+    variant = {
+        "VariantName": VARIANT,
+        "ModelName": name,
+        "InitialInstanceCount": instances,
+        "InstanceType": "ml.m5.large",
+        "InitialVariantWeight": 1.0,
+    }
+    client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    client.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]]:
+    if isinstance(data, str | Path):
+        path = Path(data)
+        kind = content_type or CONTENT_TYPES.get(path.suffix)
+        if kind is None:
+            raise Invalid(
+                "a file whose ending tells its content type",
+                got=path.name,
+                do=f"Use one of {', '.join(CONTENT_TYPES)}, or pass content_type.",
+            )
+        yield from _file_requests(path.read_bytes(), kind)
+        return
+    batch = batch_of(np.atleast_2d(data) if isinstance(data, list | np.ndarray) else data)
+    for rows in batch.split(max(1, LARGEST_REQUEST // (4 * batch.columns + 64))):
+        yield recordio.encode(rows), recordio.MEDIA_TYPE
+
+
+def _file_requests(body: bytes, kind: str) -> Iterator[tuple[bytes, str]]:
+    """A file as it is; one of lines is cut at line ends to fit the largest request."""
+    by_lines = kind.startswith(("text/csv", "application/jsonlines"))
+    at = 0
+    while by_lines and len(body) - at > LARGEST_REQUEST:
+        end = body.rfind(b"\n", at, at + LARGEST_REQUEST) + 1
+        if end <= at:
+            break
+        yield body[at:end], kind
+        at = end
+    if at < len(body) or not body:
+        yield body[at:], kind

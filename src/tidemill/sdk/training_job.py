@@ -1,0 +1,238 @@
+"""Train in a line: submit a job, watch it, read what it measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tidemill import registry
+from tidemill.errors import Invalid, NotFound
+from tidemill.sdk import channels
+from tidemill.sdk.connection import Connection, current
+from tidemill.sdk.naming import fresh_name
+from tidemill.sdk.progress import Progress
+
+FINAL = frozenset({"Completed", "Failed", "Stopped"})
+POLL_SECONDS = 0.1
+SLOWEST_POLL_SECONDS = 1.0
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+class JobFailed(Exception):
+    """The job ended without a model; the message is its FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A training job on the platform, by name. Everything about it is asked for when wanted."""
+
+    name: str
+    connection: Connection
+
+    def describe(self) -> dict[str, Any]:
+        """The DescribeTrainingJob answer."""
+        try:
+            answer: dict[str, Any] = self._client.describe_training_job(TrainingJobName=self.name)
+        except ClientError as error:
+            if "not found" in str(error):
+                raise NotFound(
+                    f"training job {self.name!r}", got=None, do="List them: tidemill jobs."
+                ) from None
+            raise
+        return answer
+
+    @property
+    def status(self) -> str:
+        """InProgress, Stopping, Completed, Failed or Stopped."""
+        return str(self.describe()["TrainingJobStatus"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of every metric, by its documented name (``test:msd``)."""
+        return _metrics(self.describe())
+
+    @property
+    def artifact(self) -> str:
+        """S3 URI of model.tar.gz."""
+        return str(self.describe()["ModelArtifacts"]["S3ModelArtifacts"])
+
+    def wait(self, *, timeout: float | None = None, quiet: bool = False) -> TrainingJob:
+        """Wait for the end with a live progress line on stderr, and return the job.
+
+        timeout: seconds, then TimeoutError (the job goes on). Raises JobFailed with the
+        FailureReason when the job fails.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = POLL_SECONDS
+        with Progress(self.name, quiet=quiet) as progress:
+            while True:
+                answer = self.describe()
+                progress.show(answer, _metrics(answer))
+                if answer["TrainingJobStatus"] in FINAL:
+                    break
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.name} is still {answer['SecondaryStatus']}")
+                time.sleep(pause)
+                pause = min(pause * 1.2, SLOWEST_POLL_SECONDS)
+        if answer["TrainingJobStatus"] == "Failed":
+            raise JobFailed(answer.get("FailureReason", f"{self.name} failed without a reason"))
+        return self
+
+    def stop(self) -> None:
+        """Ask it to stop; what it has learned so far is kept as its model."""
+        self._client.stop_training_job(TrainingJobName=self.name)
+
+    def logs(self, *, follow: bool = False) -> Iterator[str]:
+        """Log lines so far, worker by worker; with ``follow``, until the job ends."""
+        tokens: dict[str, str] = {}
+        while True:
+            ended = self.status in FINAL
+            yield from self._new_lines(tokens)
+            if ended or not follow:
+                return
+            time.sleep(POLL_SECONDS * 2)
+
+    def _new_lines(self, tokens: dict[str, str]) -> Iterator[str]:
+        logs = self.connection.client("logs")
+        try:
+            streams = logs.describe_log_streams(
+                logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.name}/"
+            )["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:
+            return
+        for stream in (s["logStreamName"] for s in streams):
+            yield from self._read(logs, stream, tokens)
+
+    @staticmethod
+    def _read(logs: Any, stream: str, tokens: dict[str, str]) -> Iterator[str]:
+        while True:
+            after = {"nextToken": tokens[stream]} if stream in tokens else {}
+            page = logs.get_log_events(
+                logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True, **after
+            )
+            tokens[stream] = page["nextForwardToken"]
+            if not page["events"]:
+                return
+            yield from (event["message"] for event in page["events"])
+
+    @property
+    def _client(self) -> Any:
+        return self.connection.client("sagemaker")
+
+
+def train(
+    algorithm: str,
+    data: Any,
+    *,
+    validation: Any = None,
+    test: Any = None,
+    label: str | None = None,
+    name: str | None = None,
+    instances: int = 1,
+    max_seconds: int = 86_400,
+    content_type: str | None = None,
+    connection: Connection | None = None,
+    **hyperparameters: Any,
+) -> TrainingJob:
+    """Start a training job and return it at once.
+
+    algorithm: a built-in (``tidemill algorithms`` lists them) · data: array (rows, columns),
+    (features, labels), DataFrame with ``label``, file, folder or S3 URI; validation and test alike
+    instances: worker processes that share the rows · max_seconds: run-time limit
+    hyperparameters: the algorithm's documented names; wrong ones raise InvalidHyperparameter here.
+
+    >>> job = train("kmeans", X, k=10)            # doctest: +SKIP
+    >>> job.wait().metrics["train:msd"]           # doctest: +SKIP
+    """
+    connection = connection or current()
+    built_in = registry.declaration(algorithm)
+    name = name or fresh_name(built_in.name)
+    given = _as_text(hyperparameters)
+    registry.check(built_in.name, {"feature_dim": "1", **given})
+    sources = {"train": data, "validation": validation, "test": test}
+    folder = f"s3://{connection.bucket()}/{name}/input"
+    inputs = {
+        channel: channels.upload(
+            connection,
+            source,
+            prefix=f"{folder}/{channel}",
+            label=label,
+            supervised=built_in.label_size > 0,
+            content_type=content_type,
+        )
+        for channel, source in sources.items()
+        if source is not None
+    }
+    width = inputs["train"].columns
+    known = {"feature_dim": str(width)} if width else {}
+    request = _request(connection, name, built_in.name, {**known, **given}, instances, max_seconds)
+    request["InputDataConfig"] = [channels.wire(c, source) for c, source in inputs.items()]
+    connection.client("sagemaker").create_training_job(**request)
+    return TrainingJob(name, connection)
+
+
+def jobs(connection: Connection | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Summaries of the newest training jobs, newest first."""
+    client = (connection or current()).client("sagemaker")
+    pages = client.get_paginator("list_training_jobs").paginate(
+        SortBy="CreationTime", SortOrder="Descending", PaginationConfig={"MaxItems": limit}
+    )
+    return [summary for page in pages for summary in page["TrainingJobSummaries"]]
+
+
+def _request(
+    connection: Connection,
+    name: str,
+    algorithm: str,
+    hyperparameters: Mapping[str, str],
+    instances: int,
+    max_seconds: int,
+) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "HyperParameters": dict(hyperparameters),
+        "AlgorithmSpecification": {
+            "TrainingImage": f"tidemill/{algorithm}:1",
+            "TrainingInputMode": "File",
+        },
+        "RoleArn": connection.role(),
+        "OutputDataConfig": {"S3OutputPath": f"s3://{connection.bucket()}"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": instances,
+            "VolumeSizeInGB": 30,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
+    }
+
+
+def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    """Hyperparameters as the wire carries them.
+
+    >>> _as_text({"k": 10, "use_bias": True, "eval_metrics": ["msd"]})
+    {'k': '10', 'use_bias': 'true', 'eval_metrics': '["msd"]'}
+    """
+    return {name: _text(name, value) for name, value in values.items()}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value))
+    if isinstance(value, str | int | float) or hasattr(value, "item"):
+        return str(value)
+    raise Invalid(
+        f"text, a number, true or false, or a list for {name}",
+        got=type(value).__name__,
+        do=f"Check the spelling of {name}: it was taken for a hyperparameter.",
+    )
+
+
+def _metrics(answer: Mapping[str, Any]) -> dict[str, float]:
+    return {m["MetricName"]: m["Value"] for m in answer.get("FinalMetricDataList", [])}

@@ -1,0 +1,41 @@
+"""Unmodified published clients drive the platform: the scripts that the documentation shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import Platform
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = [pytest.mark.slow, pytest.mark.serial]
+
+
+def run(script: str, platform: Platform) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={
+            **platform.environment,
+            # Reads a packaged default instead of asking AWS whether telemetry is wanted.
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(platform.home / "none.yaml"),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_script_with_nothing_but_boto3_trains_hosts_asks_and_cleans_up(
+    platform: Platform,
+) -> None:
+    assert "clusters" in run("boto3_end_to_end.py", platform)
+
+
+def test_the_published_sagemaker_sdk_trains_deploys_and_predicts(platform: Platform) -> None:
+    assert "3 clusters" in run("sagemaker_sdk.py", platform)
