@@ -54,17 +54,24 @@ def pack(algorithm: str, hyperparameters: Mapping[str, Any], files: Mapping[str,
     >>> packed == pack("kmeans", {"k": 3}, {"model.safetensors": b"centres"})
     True
     """
-    entries = {name: Entry(digest(data), len(data)) for name, data in files.items()}
-    manifest = asdict(Manifest(algorithm, hyperparameters, entries))
-    text = json.dumps(manifest, sort_keys=True, indent=1, default=str).encode()
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in [(MANIFEST, text), *sorted(files.items())]:
+        for name, data in with_manifest(algorithm, hyperparameters, files).items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     squeeze = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     return squeeze.compress(raw.getbuffer()) + squeeze.flush()
+
+
+def with_manifest(
+    algorithm: str, hyperparameters: Mapping[str, Any], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The same files as they lie unpacked, ``manifest.json`` first."""
+    entries = {name: Entry(digest(data), len(data)) for name, data in files.items()}
+    manifest = asdict(Manifest(algorithm, hyperparameters, entries))
+    text = json.dumps(manifest, sort_keys=True, indent=1, default=str).encode()
+    return {MANIFEST: text, **dict(sorted(files.items()))}
 
 
 def extract(source: Path | bytes, directory: Path, limits: Limits | None = None) -> Manifest:

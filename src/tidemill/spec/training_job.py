@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from tidemill.spec.channel import Channel
 
@@ -64,3 +66,16 @@ class TrainingJob:
     compress: bool = True
     checkpoint_uri: str | None = None
     retries: int | None = None
+
+
+def from_document(document: Mapping[str, Any]) -> TrainingJob:
+    """Read what ``dataclasses.asdict`` made of a job, by way of JSON.
+
+    >>> from dataclasses import asdict
+    >>> job = TrainingJob("a", "arn", "r", "kmeans", {}, (Channel("train", "s3://b/k"),), "s3://b")
+    >>> from_document(asdict(job)) == job
+    True
+    """
+    channels = tuple(Channel(**c) for c in document["channels"])
+    metrics = tuple(MetricDefinition(**m) for m in document["metric_definitions"])
+    return TrainingJob(**{**document, "channels": channels, "metric_definitions": metrics})

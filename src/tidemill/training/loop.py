@@ -39,10 +39,10 @@ class Position(Generic[State]):
 
 
 class Watcher(Protocol[State]):
-    """Told what happens; may raise to stop the run (``Stopped``)."""
+    """Told what happens. A true answer ends the pass, or the run, as if the rows had run out."""
 
-    def batch(self, position: Position[State], rows: int) -> None: ...
-    def closed(self, position: Position[State]) -> None: ...
+    def batch(self, position: Position[State], rows: int) -> bool | None: ...
+    def closed(self, position: Position[State]) -> bool | None: ...
 
 
 def fit(
@@ -60,17 +60,22 @@ def fit(
     worker's state with its peers' after a pass (pass number given) · watcher: see Watcher.
     """
     position = resume or Position(algorithm.start())
-    while True:
+    while not _is_done(algorithm, position):
         state = _read_pass(algorithm, train, position, watcher)
         state = merge(state, position.pass_) if merge else state
         for batch, _ in held_out.read(position.pass_) if held_out else ():
             state = algorithm.hold_out(state, batch)
         state = algorithm.close_pass(state)
         position = Position(state, position.pass_ + 1)
-        if watcher:
-            watcher.closed(position)
-        if not algorithm.wants_another_pass(state):
-            return state
+        if watcher and watcher.closed(position):
+            break
+    return position.state
+
+
+def _is_done(algorithm: Algorithm[State], at: Position[State]) -> bool:
+    """Whether a pass was just closed and was the last; a run may be resumed right there."""
+    between_passes = at.pass_ > 0 and at.cursor == START
+    return between_passes and not algorithm.wants_another_pass(at.state)
 
 
 def _read_pass(
@@ -81,8 +86,7 @@ def _read_pass(
         return state
     for batch, cursor in train.read(at.pass_, at.cursor):
         state = algorithm.update(state, batch)
-        if watcher:
-            watcher.batch(Position(state, at.pass_, cursor), len(batch))
-        if algorithm.pass_is_over(state):
+        is_over = bool(watcher and watcher.batch(Position(state, at.pass_, cursor), len(batch)))
+        if is_over or algorithm.pass_is_over(state):
             break
     return state

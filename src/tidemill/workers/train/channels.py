@@ -1,0 +1,104 @@
+"""The channels of a job as rows, and which one is being read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tidemill.algorithms.base import Declaration
+from tidemill.data import content_type, stream
+from tidemill.data.batch import Batch
+from tidemill.data.cursor import START, Cursor
+from tidemill.errors import Invalid, UnsupportedType
+from tidemill.spec.channel import Channel
+from tidemill.training.loop import Rows
+
+REQUIRED = "train"
+
+
+class Channels:
+    """Opens channels. ``reading`` names the one whose rows were given out last, for whoever has
+    to explain an error in them.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        channels: Sequence[Channel],
+        files: Mapping[str, Sequence[Path]],
+        batch_rows: int,
+    ) -> None:
+        self._declaration, self._files, self._batch_rows = declaration, files, batch_rows
+        self._channels = {c.name: c for c in channels}
+        self._bytes = {name: _size(paths) for name, paths in files.items()}
+        self.reading: str | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._channels
+
+    def rows(self, name: str) -> Rows:
+        """The rows of a channel; there are none on a host that got no share of its objects."""
+        self.reading = name
+        return _Watched(self, name, self._open(self._channels[name]))
+
+    def share_read(self, cursor: Cursor) -> float:
+        """About which fraction of a pass over the training rows lies before a cursor."""
+        files, size = len(self._files[REQUIRED]), self._bytes[REQUIRED]
+        if not files or not size:
+            return 1.0
+        return min(1.0, (cursor.shard + min(1.0, cursor.offset * files / size)) / files)
+
+    def _open(self, channel: Channel) -> Rows | None:
+        kind = content_type.parse(channel.content_type)
+        accepted = [content_type.parse(c).media for c in self._declaration.content_types]
+        if kind.media not in accepted:
+            raise UnsupportedType(
+                f"channel {channel.name!r}: ContentType must be one of {', '.join(accepted)} "
+                f"for {self._declaration.name}",
+                got=channel.content_type,
+                do="Convert the data, or name the content type that they have.",
+            )
+        if not self._files[channel.name]:
+            return None
+        labels = kind.label_size
+        return stream.open_files(
+            self._files[channel.name],
+            kind,
+            batch_rows=self._batch_rows,
+            label_size=self._declaration.label_size if labels is None else labels,
+            shuffle_seed=channel.shuffle_seed,
+        )
+
+
+class _Watched:
+    def __init__(self, channels: Channels, name: str, rows: Rows | None) -> None:
+        self._channels, self._name, self._rows = channels, name, rows
+
+    def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
+        if self._rows is not None:
+            self._channels.reading = self._name
+            yield from self._rows.read(pass_, start)
+            self._channels.reading = None
+
+
+def check(declaration: Declaration, channels: Sequence[Channel]) -> None:
+    """Raise Invalid unless the job has the channels that the algorithm needs, and no others."""
+    accepted = ", ".join(declaration.channels)
+    names = [c.name for c in channels]
+    for name in names:
+        if name not in declaration.channels:
+            raise Invalid(
+                f"{declaration.name}: channels must be among {accepted}",
+                got=name,
+                do="Rename the channel in InputDataConfig, or take it out.",
+            )
+    if REQUIRED not in names:
+        raise Invalid(
+            f"{declaration.name}: the channel {REQUIRED!r} is required",
+            got=names,
+            do=f"Add a channel named {REQUIRED!r} to InputDataConfig.",
+        )
+
+
+def _size(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)

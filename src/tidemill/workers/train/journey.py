@@ -1,0 +1,109 @@
+"""One host's journey through a training job: objects in, a model out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from tidemill import registry
+from tidemill.algorithms.base import Declaration
+from tidemill.artifact import archive
+from tidemill.artifact.codec import to_bytes
+from tidemill.spec.training_job import MetricDefinition
+from tidemill.storage import uri
+from tidemill.workers import inputs
+from tidemill.workers.failure import explain
+from tidemill.workers.log_lines import Log
+from tidemill.workers.metric_tap import MetricTap
+from tidemill.workers.peers import give_up
+from tidemill.workers.train.channels import Channels, check
+from tidemill.workers.train.host import Host
+from tidemill.workers.train.learn import learn, test
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How it ended. artifact: its URI, from the host that leads · failure: why it failed"""
+
+    artifact: str | None = None
+    stopped: bool = False
+    failure: str | None = None
+
+
+class Journey:
+    """``run`` it once; whatever happens it comes back with an ``End``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._begun = time.time()
+        self._log = Log(host.name)
+        self._channels: Channels | None = None
+
+    def run(self) -> End:
+        """Take all the steps, or say why it could not."""
+        try:
+            return self._run()
+        except Exception as error:
+            failure = explain(error, self._channels.reading if self._channels else None)
+            self._log.error(failure)
+            if not self._host.is_alone:
+                give_up(self._host.meeting, self._host.name, failure)
+            return End(failure=failure)
+
+    def _run(self) -> End:
+        host, job, desk = self._host, self._host.job, self._host.desk
+        declaration = registry.declaration(job.image)
+        self._listen(declaration)
+        check(declaration, job.channels)
+        hyperparameters = registry.check(declaration.name, job.hyperparameters)
+        self._log.configuration(
+            _defaults(declaration), job.hyperparameters, asdict(hyperparameters)
+        )
+        inputs.write_config(job, host.home, host.name, host.names)
+        desk.status("Downloading", "Downloading input data")
+        files = inputs.download(job, host.home, host.buckets, host.name, host.names)
+        desk.status("Training", "Training image download completed. Training in progress.")
+        algorithm = declaration.algorithm(hyperparameters)
+        channels = Channels(declaration, job.channels, files, algorithm.batch_rows)
+        self._channels = channels
+        passes = getattr(hyperparameters, "epochs", 1)
+        learned = learn(host, declaration.name, algorithm, passes, channels, self._log)
+        if learned.model is None or not host.leads:
+            return End(stopped=learned.stopped)
+        if not learned.stopped:
+            test(algorithm, learned.model, channels, self._log)
+        desk.status("Uploading", "Uploading generated training model")
+        artifact = self._upload(declaration.name, learned.model, asdict(hyperparameters))
+        return End(artifact, learned.stopped)
+
+    def _listen(self, declaration: Declaration) -> None:
+        """Make metrics of the log lines; the hosts say the same, so one of them is enough."""
+        if self._host.leads:
+            declared = [MetricDefinition(m.name, m.regex) for m in declaration.metrics]
+            definitions = [*declared, *self._host.job.metric_definitions]
+            self._log = Log(self._host.name, MetricTap(definitions, self._host.desk.metric))
+
+    def _upload(self, name: str, model: Any, hyperparameters: Mapping[str, Any]) -> str:
+        job, buckets = self._host.job, self._host.buckets
+        begun = time.time()
+        files = {archive.MODEL: to_bytes(model)}
+        output = uri.join(job.output_uri, job.name, "output")
+        if job.compress:
+            artifact = f"{output}/model.tar.gz"
+            buckets.put_bytes(*uri.parse(artifact), archive.pack(name, hyperparameters, files))
+        else:
+            artifact = f"{output}/model/"
+            for file, data in archive.with_manifest(name, hyperparameters, files).items():
+                buckets.put_bytes(*uri.parse(artifact + file), data)
+        now = time.time()
+        times = {"model.serialize.time": now - begun, "totaltime": now - self._begun}
+        values = {name: 1000 * seconds for name, seconds in times.items()}
+        self._log.metrics(name, "training", self._begun, values)
+        return artifact
+
+
+def _defaults(declaration: Declaration) -> dict[str, Any]:
+    declared = fields(declaration.hyperparameters)
+    return {f.name: f.default for f in declared if f.default is not MISSING}

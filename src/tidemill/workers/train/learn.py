@@ -1,0 +1,76 @@
+"""From channels to a model: the training loop with all that surrounds it on a host."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tidemill.algorithms.base import Algorithm
+from tidemill.errors import TidemillError
+from tidemill.training import loop
+from tidemill.training.evaluate import evaluate
+from tidemill.workers.checkpoint import Checkpoints
+from tidemill.workers.log_lines import Log
+from tidemill.workers.peers import Peers
+from tidemill.workers.train.channels import Channels
+from tidemill.workers.train.host import Host
+from tidemill.workers.train.watch import Watch
+
+TRAIN, HELD_OUT, TEST = "train", "validation", "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """model: None when it was stopped too early for one · stopped: some host was told to stop"""
+
+    model: Any | None
+    stopped: bool
+
+
+def learn(
+    host: Host, name: str, algorithm: Algorithm[Any], passes: int, channels: Channels, log: Log
+) -> Learned:
+    """Train, from the newest checkpoint if there is one.
+
+    name: the algorithm's, for the log · passes: at most, as far as known
+    """
+    checkpoints = Checkpoints[Any](host.home.checkpoints, host.run)
+    peers = Peers(algorithm, host.meeting, host.name, host.names, wants_to_stop=host.wants_to_stop)
+    resume = checkpoints.newest(type(algorithm.start()))
+    if resume:
+        log.info(f"Resuming from a checkpoint in epoch {resume.pass_}, at {resume.cursor}")
+    watch = Watch(host, name, algorithm, passes, channels.share_read, log, checkpoints, peers)
+    state = loop.fit(
+        algorithm,
+        channels.rows(TRAIN),
+        held_out=channels.rows(HELD_OUT) if HELD_OUT in channels else None,
+        resume=resume,
+        merge=peers.merge,
+        watcher=watch,
+    )
+    watch.final(state)
+    return Learned(_finalized(name, algorithm, state, log, peers.over), peers.over)
+
+
+def test(algorithm: Algorithm[Any], model: Any, channels: Channels, log: Log) -> None:
+    """Log how good the model is on the rows that it did not learn from."""
+    for channel in (HELD_OUT, TEST):
+        if channel in channels:
+            for measure in evaluate(algorithm, model, channels.rows(channel)):
+                log.quality(channel, measure)
+
+
+def _finalized(
+    name: str, algorithm: Algorithm[Any], state: Any, log: Log, stopped: bool
+) -> Any | None:
+    begun = time.time()
+    try:
+        model = algorithm.finalize(state)
+    except TidemillError as error:
+        if not stopped:
+            raise
+        log.warning(f"Stopped before there was a model: {error}")
+        return None
+    log.metrics(name, "training", begun, {"finalize.time": 1000 * (time.time() - begun)})
+    return model

@@ -1,0 +1,106 @@
+"""What happens during training, made known: log lines, progress, checkpoints, the wish to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from tidemill.algorithms.base import Algorithm
+from tidemill.data.cursor import Cursor
+from tidemill.training.loop import Position
+from tidemill.workers.checkpoint import Checkpoints
+from tidemill.workers.log_lines import Log
+from tidemill.workers.peers import Peers
+from tidemill.workers.train.host import Host
+
+State = TypeVar("State")
+TELL_EVERY = 0.25
+"""Seconds between two words about progress within a pass."""
+
+
+class Watch(Generic[State]):
+    """The host's ``training.loop.Watcher``.
+
+    name: the algorithm's, for the log · passes: at most · share_read: fraction of a pass before a
+    cursor
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        algorithm: Algorithm[State],
+        passes: int,
+        share_read: Callable[[Cursor], float],
+        log: Log,
+        checkpoints: Checkpoints[State],
+        peers: Peers[State],
+    ) -> None:
+        self._host, self._name, self._algorithm, self._log = host, name, algorithm, log
+        self._passes, self._share_read = passes, share_read
+        self._checkpoints, self._peers = checkpoints, peers
+        self._done, self._total_rows, self._total_batches = 0.0, 0, 0
+        self._told = time.monotonic()
+        self._begin_pass()
+
+    def batch(self, position: Position[State], rows: int) -> bool:
+        """After each batch; true once the worker is to stop."""
+        self._rows += rows
+        self._batches += 1
+        if self._host.wants_to_stop():
+            # A job that is stopped with the whole platform goes on from here another day.
+            self._checkpoints.save(position)
+            return True
+        if self._checkpoints.is_due():
+            self._checkpoints.save(position)
+        if time.monotonic() - self._told > TELL_EVERY:
+            self._tell_progress(position)
+        return False
+
+    def closed(self, position: Position[State]) -> bool:
+        """After each pass; true if this was the last because some host is to stop."""
+        self._total_rows += self._rows
+        self._total_batches += self._batches
+        self._done = self._algorithm.progress(position.state)
+        # With others, a pass that is closed must be safe before the next meeting (see Peers); one
+        # that was cut short must not be what a later attempt goes on from.
+        must_save = not self._host.is_alone or self._checkpoints.is_due()
+        if must_save and not self._peers.over:
+            self._checkpoints.save(position)
+        self._tell_pass(position.pass_ - 1, position.state)
+        self._begin_pass()
+        return self._peers.over
+
+    def final(self, state: State) -> None:
+        """What the last pass said of the training rows, as the job's own word."""
+        for measure in self._algorithm.report(state).get("train", ()):
+            self._log.quality("train", measure)
+
+    def _tell_progress(self, position: Position[State]) -> None:
+        share = self._share_read(position.cursor) / self._passes
+        message = f"epoch {position.pass_}: {self._rows:,} rows"
+        self._host.desk.progress(min(1.0, self._done + share), message)
+        self._told = time.monotonic()
+
+    def _tell_pass(self, epoch: int, state: State) -> None:
+        seconds = time.monotonic() - self._begun
+        for channel, measures in self._algorithm.report(state).items():
+            for measure in measures:
+                self._log.quality(channel, measure, epoch)
+        self._log.progress(self._done)
+        values = {
+            "update.time": 1000 * seconds,
+            "Total Records Seen": self._total_rows,
+            "Total Batches Seen": self._total_batches,
+            "Number of Records Since Last Reset": self._rows,
+            "Number of Batches Since Last Reset": self._batches,
+        }
+        self._log.metrics(self._name, "training", self._begun_at, values, epoch)
+        self._log.throughput("train", self._rows, seconds)
+        self._host.desk.progress(self._done, f"epoch {epoch}: {self._rows:,} rows")
+        self._told = time.monotonic()
+
+    def _begin_pass(self) -> None:
+        self._rows = self._batches = 0
+        self._begun, self._begun_at = time.monotonic(), time.time()
