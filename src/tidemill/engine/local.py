@@ -1,0 +1,261 @@
+"""Workers as processes of this machine: detached, found again after a restart, never doubled."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.engine import process
+from tidemill.engine.base import Exit, Task
+from tidemill.engine.process import UNKNOWN, Process
+from tidemill.errors import NotReady
+from tidemill.spec.home import WorkerHome
+
+# A clean environment, but for what a Python program needs to find itself and its libraries.
+_KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
+)
+# Threads that spin while they wait would starve the other workers of a small machine.
+_ADDED = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+
+# The process names itself before it becomes the command, so whoever finds the lock taken can
+# tell by whom, even when the control plane died in the instant after the fork.
+_LAUNCHER = ("/bin/sh", "-c", 'read -r s </proc/$$/stat; echo "$s" >pid; exec "$@"', "worker")
+
+_LOCK_PATIENCE = 1.0
+_LAST_BREATH = 5.0
+_LOG_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Handle:
+    """``pid:start tick:home``."""
+
+    process: Process
+    home: Path
+
+    def __str__(self) -> str:
+        return f"{self.process.pid}:{self.process.start}:{self.home}"
+
+
+class LocalEngine:
+    """Runs each task in a session of its own, in its home.
+
+    A worker holds a lock on ``home/lock`` as long as it lives: a second start on the same home
+    adopts the one that runs. ``exit.json`` (``spec.home``) is a worker's last act: from then on
+    it counts as ended. on_exit: called, in another thread, soon after any worker has ended.
+    """
+
+    def __init__(self, on_exit: Callable[[], None] | None = None) -> None:
+        self._codes: dict[str, int] = {}
+        self._lingering: dict[Process, float] = {}
+        self._watch = _Watch(on_exit) if on_exit is not None else None
+        self._watched: set[str] = set()
+
+    def start(self, task: Task) -> str:
+        """Run it, or find it running; raises NotReady when what ran before will not go."""
+        task.home.mkdir(parents=True, exist_ok=True)
+        give_up = time.monotonic() + _LOCK_PATIENCE
+        while True:
+            with _locked(task.home) as lock:
+                if lock is not None:
+                    return self._noted(_spawn(task, lock))
+            running = _holder(task.home)
+            if running is not None:
+                return self._noted(running)
+            if time.monotonic() > give_up:
+                raise NotReady(
+                    "a worker home that nothing uses",
+                    got=str(task.home),
+                    do="Find and end the process that holds its lock file.",
+                )
+            time.sleep(0.005)
+
+    def look(self, handle: str) -> Exit | None:
+        """None while it runs; how it ended after that, as often as it is asked."""
+        self._sweep()
+        worker = _parse(handle)
+        recorded = _recorded(worker.home)
+        if worker.process.is_running():
+            if recorded is None:
+                self._noted(worker)
+                _enforce(worker)
+                return None
+            self._lingering.setdefault(worker.process, time.monotonic() + _LAST_BREATH)
+        else:
+            waited = worker.process.bury()
+            self._codes.setdefault(handle, UNKNOWN if waited is None else waited)
+        code = self._codes.get(handle, UNKNOWN) if recorded is None else recorded
+        return Exit(code, _reason(code))
+
+    def stop(self, handle: str, grace: float) -> None:
+        """SIGTERM now, SIGKILL ``grace`` seconds later; asked again, the earlier end holds.
+
+        The kill is done by ``look``, in whichever process asks it after that time.
+        """
+        worker = _parse(handle)
+        if grace <= 0:
+            worker.process.signal(signal.SIGKILL)
+            return
+        deadline = time.monotonic() + grace
+        known = _deadline(worker)
+        if known is None:
+            worker.process.signal(signal.SIGTERM)
+        if known is None or deadline < known:
+            order = json.dumps({"handle": handle, "deadline": deadline})
+            _replace(worker.home / "stop.json", order)
+
+    def logs(self, handle: str, offset: int = 0) -> tuple[bytes, int]:
+        """Up to 1 MiB of what it printed from ``offset`` on, and where to go on."""
+        try:
+            with WorkerHome(_parse(handle).home).log.open("rb") as log:
+                log.seek(offset)
+                piece = log.read(_LOG_PIECE)
+        except FileNotFoundError:
+            piece = b""
+        return piece, offset + len(piece)
+
+    def find(self, home: Path) -> str | None:
+        """The handle of what runs in a home, whoever started it."""
+        if not (home / "lock").exists():
+            return None
+        with _locked(home) as lock:
+            running = None if lock is not None else _holder(home)
+        return None if running is None else str(running)
+
+    def _noted(self, worker: _Handle) -> str:
+        handle = str(worker)
+        if self._watch is not None and handle not in self._watched:
+            self._watched.add(handle)
+            self._watch.add(worker.process)
+        return handle
+
+    def _sweep(self) -> None:
+        """Reap those that have done their last act, and end those that linger after it."""
+        for lingerer, deadline in list(self._lingering.items()):
+            if not lingerer.is_running():
+                lingerer.bury()
+                del self._lingering[lingerer]
+            elif time.monotonic() > deadline:
+                lingerer.signal(signal.SIGKILL)
+
+
+class _Watch:
+    """Calls back when a process ends, our child or not (Linux's pidfds)."""
+
+    def __init__(self, on_exit: Callable[[], None]) -> None:
+        self._on_exit = on_exit
+        self._poll = select.epoll()
+        threading.Thread(target=self._run, name="engine-watch", daemon=True).start()
+
+    def add(self, worker: Process) -> None:
+        with suppress(OSError):  # gone already, or no file descriptors left: look() will tell
+            self._poll.register(os.pidfd_open(worker.pid), select.EPOLLIN)
+
+    def _run(self) -> None:
+        while True:
+            for fd, _ in self._poll.poll():
+                self._poll.unregister(fd)
+                os.close(fd)
+            self._on_exit()
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[int | None]:
+    """A lock that a child may inherit, or None when somebody holds it."""
+    fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield fd
+    finally:
+        os.close(fd)
+
+
+def _spawn(task: Task, lock: int) -> _Handle:
+    home = WorkerHome(task.home)
+    for stale in (home.exit, task.home / "pid", task.home / "stop.json"):
+        stale.unlink(missing_ok=True)
+    kept = {k: os.environ[k] for k in _KEPT if k in os.environ}
+    with home.log.open("ab") as log:
+        child = subprocess.Popen(
+            [*_LAUNCHER, *task.command],
+            cwd=task.home,
+            env={**kept, **_ADDED, **task.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+    child.returncode = 0  # Popen forgets it: it may outlive us, and Process.bury reaps it
+    return _Handle(process.child(child.pid), task.home)
+
+
+def _holder(home: Path) -> _Handle | None:
+    """Who holds the lock; None while it has not said, and when it is past its last act."""
+    try:
+        holder = process.from_stat((home / "pid").read_bytes())
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+    if holder.is_running() and not WorkerHome(home).exit.exists():
+        return _Handle(holder, home)
+    holder.signal(signal.SIGKILL)
+    if not holder.is_running():
+        holder.bury()
+    return None
+
+
+def _parse(handle: str) -> _Handle:
+    pid, start, home = handle.split(":", 2)
+    return _Handle(Process(int(pid), int(start)), Path(home))
+
+
+def _recorded(home: Path) -> int | None:
+    try:
+        return int(json.loads(WorkerHome(home).exit.read_text())["code"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # absent, or half written by a worker that was killed in its last act
+
+
+def _deadline(worker: _Handle) -> float | None:
+    try:
+        order = json.loads((worker.home / "stop.json").read_text())
+    except FileNotFoundError:
+        return None
+    return float(order["deadline"]) if order["handle"] == str(worker) else None
+
+
+def _enforce(worker: _Handle) -> None:
+    deadline = _deadline(worker)
+    if deadline is not None and time.monotonic() > deadline:
+        worker.process.signal(signal.SIGKILL)
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def _reason(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return f"killed by {signal.Signals(-code).name}"
+    return f"killed by signal {-code}"
