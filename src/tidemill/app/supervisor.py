@@ -1,9 +1,9 @@
 """Keeps the platform of one home alive: holds the port, starts its parts again when they end.
 
 ``python -m tidemill.app.supervisor HOME [--host H] [--port P] [--account-id A] [--detach]``.
-With ``--detach`` it prints one line of JSON ({"ok": true, "server": {…}} or {"ok": false,
-"error": class, "wanted": …, "got": …, "do": …}) once every part has answered, and goes on in the background. Imports little: it
-stays in memory for as long as the platform runs.
+With ``--detach`` it prints one line of JSON once every part has answered, and goes on in the
+background: {"ok": true, "server": {…}} or {"ok": false, "error": class, "wanted", "got", "do"}.
+Imports little: it stays in memory for as long as the platform runs.
 """
 
 from __future__ import annotations
