@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.data.batch import Batch
+from tidemill.data import content_type as types
+from tidemill.data.batch import Batch, Csr
 from tidemill.data.formats import recordio
-from tidemill.data.memory import to_batch
+from tidemill.data.memory import features_of, labels_of
 from tidemill.errors import Invalid
 from tidemill.sdk.connection import Connection
 
 CONTENT_TYPES = {
-    ".csv": "text/csv",
-    ".pbr": "application/x-recordio-protobuf",
-    ".rec": "application/x-recordio-protobuf",
-    ".jsonl": "application/jsonlines",
-    ".parquet": "application/x-parquet",
-    ".npy": "application/x-npy",
+    ".csv": types.CSV,
+    ".pbr": types.RECORDIO,
+    ".rec": types.RECORDIO,
+    ".jsonl": types.JSON_LINES,
+    ".parquet": types.PARQUET,
+    ".npy": types.NPY,
 }
 LARGEST_BODY = 64 << 20
 
@@ -67,10 +68,10 @@ def upload(
     s3, (bucket, key) = connection.client("s3"), _split(prefix)
     for part, rows in enumerate(_parts(batch)):
         body = io.BytesIO()
-        recordio.write(body, rows)
+        recordio.write(body, rows.features, rows.labels)
         body.seek(0)
         s3.upload_fileobj(body, bucket, f"{key}/part-{part:05d}.pbr")
-    return Source(prefix, recordio.MEDIA_TYPE, batch.columns)
+    return Source(prefix, types.RECORDIO, batch.columns)
 
 
 def batch_of(data: Any, label: str | None = None) -> Batch:
@@ -87,10 +88,19 @@ def batch_of(data: Any, label: str | None = None) -> Batch:
                 do="Pass a DataFrame or Arrow table that has it, or (X, y).",
             )
         rest = [c for c in _column_names(data) if c != label]
-        return to_batch(_select(data, rest), np.asarray(data[label], np.float32))
+        return _batch(_select(data, rest), data[label])
     if isinstance(data, tuple) and len(data) == 2:
-        return to_batch(data[0], data[1])
-    return to_batch(data)
+        return _batch(*data)
+    return _batch(data)
+
+
+def _batch(features: Any, labels: Any = None) -> Batch:
+    rows = features_of(features)
+    targets = labels_of(labels, len(rows))
+    return Batch(
+        rows if isinstance(rows, Csr) else np.ascontiguousarray(rows, np.float32),
+        None if targets is None else np.ascontiguousarray(targets, np.float32),
+    )
 
 
 def _column_names(frame: Any) -> list[str]:
@@ -123,7 +133,7 @@ def _upload_path(
 def _type_of(path: Path, supervised: bool) -> str | None:
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     found: str | None = CONTENT_TYPES.get(ending)
-    needs_no_label = found == "text/csv" and not supervised
+    needs_no_label = found == types.CSV and not supervised
     return f"{found};label_size=0" if needs_no_label else found
 
 

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import boto3
 from botocore.config import Config
 
+from tidemill.auth.credentials import load
 from tidemill.errors import NotReady
 from tidemill.spec.home import Home
 
@@ -104,12 +105,6 @@ def running(home: Home) -> dict[str, Any] | None:
         return None
 
 
-def credentials(home: Home) -> tuple[str, str]:
-    """The key pair of a home that has been started before."""
-    pair = json.loads(home.credentials.read_text())
-    return pair["access_key_id"], pair["secret_access_key"]
-
-
 def _from_environment(region: str | None) -> Connection | None:
     url = os.environ.get("AWS_ENDPOINT_URL")
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
@@ -120,9 +115,9 @@ def _from_environment(region: str | None) -> Connection | None:
 
 def _at_home(home: Home, region: str | None) -> Connection:
     server = running(home) or _start(home)
-    key, secret = credentials(home)
+    pair = load(home.credentials)
     chosen = region or os.environ.get("AWS_DEFAULT_REGION", REGION)
-    return Connection(server["url"], key, secret, chosen)
+    return Connection(server["url"], pair.access_key_id, pair.secret_access_key, chosen)
 
 
 def _start(home: Home) -> dict[str, Any]:

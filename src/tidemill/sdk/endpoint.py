@@ -13,6 +13,7 @@ import orjson
 from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 
+from tidemill.data import content_type as types
 from tidemill.data.formats import recordio
 from tidemill.errors import Invalid, NotFound
 from tidemill.sdk.channels import CONTENT_TYPES, batch_of
@@ -173,12 +174,12 @@ def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]
         return
     batch = batch_of(np.atleast_2d(data) if isinstance(data, list | np.ndarray) else data)
     for rows in batch.split(max(1, LARGEST_REQUEST // (4 * batch.columns + 64))):
-        yield recordio.encode(rows), recordio.MEDIA_TYPE
+        yield recordio.encode(rows.features), types.RECORDIO
 
 
 def _file_requests(body: bytes, kind: str) -> Iterator[tuple[bytes, str]]:
     """A file as it is; one of lines is cut at line ends to fit the largest request."""
-    by_lines = kind.startswith(("text/csv", "application/jsonlines"))
+    by_lines = kind.startswith((types.CSV, types.JSON_LINES))
     at = 0
     while by_lines and len(body) - at > LARGEST_REQUEST:
         end = body.rfind(b"\n", at, at + LARGEST_REQUEST) + 1

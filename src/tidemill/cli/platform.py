@@ -1,0 +1,143 @@
+"""``tidemill up | down | status | env``: the server on this machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import socket
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tidemill.app import server
+from tidemill.app.server_file import Server
+from tidemill.auth.credentials import load
+from tidemill.cli import show
+from tidemill.cli.show import HomeOption, JsonOption
+from tidemill.errors import NotReady
+from tidemill.sdk.connection import REGION, home_directory
+from tidemill.spec.home import Home
+
+PORT = 8580
+# Left over from another account, these would be sent along and refused, or send calls elsewhere.
+IN_THE_WAY = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+
+
+def up(
+    home: HomeOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Public port; 0 picks a free one.")] = PORT,
+    account_id: Annotated[str, typer.Option(help="Twelve digits, part of ARNs.")] = "123456789012",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once every part is ready, or say why not.")
+    ] = False,
+    any_port: Annotated[
+        bool, typer.Option("--any-port", help="Take a free port if the given one is taken.")
+    ] = False,
+) -> None:
+    """Start the platform: in the foreground, or in the background with --detach.
+
+    Examples:
+
+        tidemill up --detach && eval "$(tidemill env)"
+
+        tidemill up --home ./mill --port 9000
+    """
+    place = Home(home_directory(home))
+    chosen = 0 if any_port and _is_taken(host, port) else port
+    if not detach:
+        _become_supervisor(place, host, chosen, account_id)
+    started = server.start_detached(place, host, chosen, account_id)
+    show.errors.print(f"Tidemill is ready at [bold]{started.url}[/]", highlight=False)
+    show.errors.print(f'for AWS clients: eval "$({_env_command(home)})"', highlight=False)
+
+
+def down(home: HomeOption = None) -> None:
+    """Stop everything that the platform of a home started, and nothing else.
+
+    Jobs that were running go on at the next start.
+    """
+    place = Home(home_directory(home))
+    stopped = server.stop(place)
+    show.errors.print("stopped" if stopped else f"nothing runs at {place.root}", highlight=False)
+
+
+def status(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Show where the platform answers and which processes it is made of; exit 1 when it is down."""
+    place = Home(home_directory(home))
+    found = server.status(place)
+    if json:
+        told = asdict(found.server) if found.server else {}
+        show.as_json({"state": found.state, **told, "alive": found.alive, "workers": found.workers})
+    elif found.server is not None:
+        _tell(place, found, found.server)
+    if found.state != "running":
+        show.errors.print(f"not running: {place.root}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def env(
+    home: HomeOption = None,
+    region: Annotated[str, typer.Option(help="Resources of two regions are separate.")] = REGION,
+    json: JsonOption = False,
+) -> None:
+    """Print what points AWS clients to this platform, for the shell's eval.
+
+    Example: eval "$(tidemill env --home ./mill)"
+    """
+    place = Home(home_directory(home))
+    found = server.status(place)
+    if found.server is None:
+        raise NotReady(
+            f"a platform that runs at {place.root}", got=found.state, do="Start it: tidemill up."
+        )
+    pair = load(place.credentials)
+    values = {
+        "AWS_ENDPOINT_URL": found.server.url,
+        "AWS_ACCESS_KEY_ID": pair.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": pair.secret_access_key,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "TIDEMILL_HOME": str(place.root),
+    }
+    if json:
+        show.as_json(values)
+        return
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f"unset {' '.join(IN_THE_WAY)}")
+
+
+def _become_supervisor(home: Home, host: str, port: int, account: str) -> None:
+    """This very process goes on as the supervisor, so that signals reach it."""
+    command = [sys.executable, "-P", "-m", "tidemill.app.supervisor", str(home.root)]
+    command += ["--host", host, "--port", str(port), "--account-id", account]
+    os.execv(sys.executable, command)  # noqa: S606  # a fixed program, no shell
+
+
+def _is_taken(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _tell(home: Home, found: server.Status, running: Server) -> None:
+    facts = {"state": found.state, "url": running.url, "home": str(home.root)}
+    for name, process in running.parts.items():
+        facts[name] = f"pid {process.pid}" if found.alive.get(name) else "dead"
+    for kind, count in found.workers.items():
+        facts[f"{kind} workers"] = str(count)
+    show.pairs(facts)
+
+
+def _env_command(home: str | None) -> str:
+    return "tidemill env" + (f" --home {shlex.quote(home)}" if home else "")
