@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tidemill import registry
@@ -133,12 +134,16 @@ def task(row: Row, state: plan.EndpointState, id: str, home: Home) -> dict[str, 
         "image": variant.image,
         "model_uri": variant.model_uri,
         "environment": dict(variant.environment),
-        # The serial is never used twice, so no two replicas ever meet at one address.
-        "socket": str(home.socket(f"replica-{row.serial}-{id}")),
+        "socket": str(socket_of(row, id, home)),
         "buckets": str(home.buckets),
         "wake": str(home.socket("control")),
         "attempt": replica.attempts + 1,
     }
+
+
+def socket_of(row: Row, id: str, home: Home) -> Path:
+    """Where a replica listens; serials are never used twice, so no two ever meet there."""
+    return home.socket(f"replica-{row.serial}-{id}")
 
 
 def _resolve(verbs: Verbs, region: str, config: str) -> tuple[plan.Deployed, ...]:

@@ -40,12 +40,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[State]):
-    """Where a thing stands next. gone: it is over, its row may be removed."""
+    """Where a thing stands next.
+
+    gone: it is over, its row may be removed · changed: whether there is anything to write down
+    """
 
     status: str
     state: State
     effects: tuple[Start | Stop, ...] = ()
     gone: bool = False
+    changed: bool = True
 
 
 def why(seen: Seen) -> str:

@@ -1,0 +1,72 @@
+"""One step of one endpoint: look at its replicas, plan, act."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tidemill.control import endpoint
+from tidemill.control.plan import endpoint as plan
+from tidemill.control.plan.step import Seen, Start, Step
+from tidemill.control.workers import Workers
+from tidemill.spec.endpoint import EndpointStatus
+from tidemill.spec.home import Home
+from tidemill.store.base import Row
+
+
+def advance(
+    row: Row, workers: Workers, home: Home, hangs: Callable[[str], bool], now: float
+) -> Step[plan.EndpointState]:
+    """Do what the endpoint needs now, and return where it stands after that; may be repeated.
+
+    hangs: whether the process of a handle has stopped to answer
+    """
+    old = plan.from_document(row.document["state"])
+    # Ends before events: whatever a replica told before it ended is then taken in with its end.
+    seen = {
+        id: found
+        for id, replica in old.replicas.items()
+        if replica.handle and (found := _look(old, id, workers, hangs)) is not None
+    }
+    state = _listen(old, workers)
+    step = plan.plan(EndpointStatus(row.status), state, seen=seen, now=now)
+    state = step.state
+    for effect in step.effects:
+        if isinstance(effect, Start):
+            task = endpoint.task(row, state, effect.worker, home)
+            handle = workers.start(_place(state, effect.worker), task)
+            state = plan.launched(state, effect.worker, handle, now)
+        else:
+            workers.stop(old.replicas[effect.worker].handle, effect.grace)
+    changed = (row.status, old) != (step.status, state)
+    return replace(step, state=state, changed=changed)
+
+
+def clear(row: Row, state: plan.EndpointState, home: Home) -> None:
+    """Remove what an endpoint that is gone has left on disk."""
+    shutil.rmtree(state.home, ignore_errors=True)
+    for number in range(1, state.made + 1):
+        endpoint.socket_of(row, f"r{number}", home).unlink(missing_ok=True)
+
+
+def _place(state: plan.EndpointState, id: str) -> Path:
+    return Path(state.home) / id
+
+
+def _look(
+    state: plan.EndpointState, id: str, workers: Workers, hangs: Callable[[str], bool]
+) -> Seen | None:
+    handle = state.replicas[id].handle
+    found = workers.seen(_place(state, id), handle)
+    return Seen(None) if found is None and hangs(handle) else found
+
+
+def _listen(state: plan.EndpointState, workers: Workers) -> plan.EndpointState:
+    replicas = dict(state.replicas)
+    for id, replica in replicas.items():
+        events, end = workers.events(_place(state, id), replica.read)
+        if end > replica.read:
+            replicas[id] = replace(plan.observe(replica, events), read=end)
+    return replace(state, replicas=replicas)

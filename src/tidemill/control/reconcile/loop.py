@@ -1,0 +1,131 @@
+"""Makes what is wanted come true: looks, asks the plan, acts, writes down; again and again.
+
+Every action may be repeated and every moment may be the last. A worker that was started but not
+written down is found by its home's lock; events are taken in together with the offset up to
+which they were read; a row that somebody changed meanwhile is looked at anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from tidemill.control import endpoint, training_job
+from tidemill.control.health import Health
+from tidemill.control.plan import endpoint as endpoint_plan
+from tidemill.control.plan.step import Step
+from tidemill.control.reconcile import endpoint as endpoint_step
+from tidemill.control.reconcile import training_job as job_step
+from tidemill.control.routes import Routes
+from tidemill.control.verbs import Verbs
+from tidemill.control.workers import Workers
+from tidemill.errors import Conflict
+from tidemill.spec.endpoint import EndpointStatus
+from tidemill.spec.home import Home
+from tidemill.spec.training_job import JobStatus
+from tidemill.store.base import Document, Row
+
+POLL = 0.25
+"""Seconds between two looks when nothing wakes the loop."""
+
+_LOG = logging.getLogger(__name__)
+_UNFINISHED_JOBS = [s.value for s in JobStatus if not s.is_final]
+_ENDPOINTS = [s.value for s in EndpointStatus]
+
+
+class _State(Protocol):
+    def to_document(self) -> Document: ...
+
+
+State = TypeVar("State", bound=_State)
+EndpointStep = Step[endpoint_plan.EndpointState]
+
+
+class Reconciler:
+    """One round is ``tick``; ``run`` goes round until it is told to stop."""
+
+    def __init__(self, verbs: Verbs, home: Home, workers: Workers, health: Health) -> None:
+        self._verbs = verbs
+        self._home = home
+        self._workers = workers
+        self._health = health
+        self._routes = Routes(home.routes, verbs.account)
+
+    def run(self, over: threading.Event, wait: Callable[[float], None]) -> None:
+        """Go round until ``over``; ``wait`` sleeps for so many seconds, or until woken."""
+        while not over.is_set():
+            try:
+                self.tick()
+            except Exception:  # a full disk, say: the next round may find it mended
+                _LOG.exception("a round of reconciliation failed")
+            wait(POLL)
+
+    def tick(self) -> None:
+        """Bring every job and endpoint one step further."""
+        store = self._verbs.store
+        for row in store.unfinished(training_job.KIND, _UNFINISHED_JOBS):
+            self._write(row, self._step(row, self._job))
+        steps = [
+            (row, self._step(row, self._endpoint))
+            for row in store.unfinished(endpoint.KIND, _ENDPOINTS)
+        ]
+        # Routes before rows: who is told that an endpoint is in service finds it so.
+        self._publish(steps)
+        for row, step in steps:
+            self._write(row, step)
+
+    def _job(self, row: Row) -> Step[Any]:
+        return job_step.advance(row, self._workers, self._home, self._verbs.clock())
+
+    def _endpoint(self, row: Row) -> EndpointStep:
+        hangs, now = self._health.hangs, self._verbs.clock()
+        return endpoint_step.advance(row, self._workers, self._home, hangs, now)
+
+    def _step(self, row: Row, advance: Callable[[Row], Step[State]]) -> Step[State] | None:
+        """What to write down, or None when this row's turn went wrong; others go on."""
+        try:
+            return advance(row)
+        except Exception:
+            _LOG.exception("%s %s in %s: this turn failed", row.kind, row.name, row.region)
+            return None
+
+    def _publish(self, steps: list[tuple[Row, EndpointStep | None]]) -> None:
+        standing = [
+            (row, step or Step(row.status, endpoint_plan.from_document(row.document["state"])))
+            for row, step in steps
+        ]
+        self._routes.publish(
+            endpoint_plan.route(row.name, row.region, step.state)
+            for row, step in standing
+            if EndpointStatus(step.status).takes_traffic
+        )
+        self._health.watch(
+            {
+                replica.handle: replica.address
+                for _, step in standing
+                for replica in step.state.replicas.values()
+                if replica.handle and replica.ready and replica.address
+            }
+        )
+
+    def _write(self, row: Row, step: Step[State] | None) -> None:
+        if step is None:
+            return
+        try:
+            if step.gone:
+                self._remove(row, step)
+            elif step.changed:
+                document = {**row.document, "state": step.state.to_document()}
+                now = self._verbs.clock()
+                row = replace(row, status=step.status, document=document, modified=now)
+                self._verbs.store.update(row)
+        except Conflict:  # somebody was faster: look at what they wrote at once
+            self._verbs.wake()
+
+    def _remove(self, row: Row, step: Step[Any]) -> None:
+        endpoint_step.clear(row, step.state, self._home)
+        arn = self._verbs.arn(row.kind, row.region, row.name)
+        self._verbs.store.delete(row, arn=arn)

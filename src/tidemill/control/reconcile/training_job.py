@@ -1,0 +1,67 @@
+"""One step of one training job: look at its workers, plan, act."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tidemill.control import training_job
+from tidemill.control.plan import training_job as plan
+from tidemill.control.plan.step import Seen, Start, Step
+from tidemill.control.workers import Workers
+from tidemill.spec.home import Home
+from tidemill.spec.training_job import JobStatus
+from tidemill.store.base import Row
+
+
+def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.JobState]:
+    """Do what the job needs now, and return where it stands after that; may be repeated."""
+    job = training_job.spec(row)
+    hosts = training_job.hosts(job)
+    # Ends before events: whatever a worker told before it ended is then taken in with its end.
+    old = plan.from_document(row.document["state"])
+    seen = _look(old, hosts, workers)
+    state = _listen(old, hosts, workers)
+    step = plan.plan(
+        JobStatus(row.status),
+        state,
+        hosts=hosts,
+        max_seconds=job.max_seconds,
+        seen=seen,
+        problem=None if old.attempts else training_job.problem(job),
+        now=now,
+    )
+    state = step.state
+    for effect in step.effects:
+        if isinstance(effect, Start):
+            task = training_job.task(job, state, effect.worker, home)
+            Path(task["shared"]).mkdir(parents=True, exist_ok=True)
+            handle = workers.start(_place(state, effect.worker), task)
+            state = plan.launched(state, effect.worker, handle, now)
+        else:
+            workers.stop(old.handles[effect.worker], effect.grace)
+    changed = (row.status, old) != (step.status, state)
+    return replace(step, state=state, changed=changed)
+
+
+def _place(state: plan.JobState, host: str) -> Path:
+    return Path(state.home) / host
+
+
+def _look(state: plan.JobState, hosts: list[str], workers: Workers) -> dict[str, Seen]:
+    found = {}
+    for host in hosts:
+        if host in state.handles:
+            found[host] = workers.seen(_place(state, host), state.handles[host])
+        elif host not in state.exits:
+            found[host] = workers.finished(_place(state, host))
+    return {host: seen for host, seen in found.items() if seen is not None}
+
+
+def _listen(state: plan.JobState, hosts: list[str], workers: Workers) -> plan.JobState:
+    for host in hosts:
+        offset = state.read.get(host, 0)
+        events, end = workers.events(_place(state, host), offset)
+        if end > offset:
+            state = replace(plan.observe(state, events), read={**state.read, host: end})
+    return state
