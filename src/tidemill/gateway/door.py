@@ -1,0 +1,148 @@
+"""The door: every request is recognised, its signature checked, its call done, its answer written.
+
+Nothing but a health check passes unsigned. Whatever goes wrong behind the door, the client gets an
+error in the form of the service that it called, and the log gets the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anyio import to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from tidemill.auth import sigv4
+from tidemill.auth.identity import Identity
+from tidemill.auth.refusal import Dialect
+from tidemill.gateway import protocols
+from tidemill.gateway.call import Call, Platform
+from tidemill.gateway.services import BY_SCOPE, BY_TARGET, Spoken
+from tidemill.gateway.wire.errors import Fault, answer
+
+LARGEST_BODY = 2 << 20
+HEALTH = ("/ping", "/health")
+log = logging.getLogger("tidemill.gateway")
+
+S3 = Callable[[Request, Identity], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """platform: what calls work on · keys: access key id → secret · s3: answers what is signed for
+    S3 · clock: epoch seconds
+    """
+
+    platform: Platform
+    keys: Mapping[str, str]
+    s3: S3
+    clock: Callable[[], float]
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to one request; never raises, except when the client is gone."""
+        seen = protocols.Seen.of(request.scope)
+        if seen.path in HEALTH and "authorization" not in seen.headers and not seen.query:
+            return Response(b"", 200)
+        id = str(uuid.uuid4())
+        try:
+            return await self._answer(request, seen, id)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            return self._error(error, seen, id)
+
+    async def _answer(self, request: Request, seen: protocols.Seen, id: str) -> Response:
+        if seen.dialect == "s3":
+            return await self.s3(request, self._identify(seen, None))
+        body = await _body(request)
+        identity = self._identify(seen, body)
+        if seen.dialect == "rest-json":
+            raise Fault("UnknownOperationException", f"Nothing answers at {seen.path}.", status=404)
+        fields = protocols.fields(seen, body) if seen.dialect == "query" else {}
+        spoken, name = _recognised(seen, identity, fields)
+        content = await to_thread.run_sync(
+            self._work, spoken, name, fields if seen.dialect == "query" else body, identity, id
+        )
+        return protocols.reply(seen.dialect, spoken.json, content, id)
+
+    def _identify(self, seen: protocols.Seen, body: bytes | None) -> Identity:
+        return sigv4.verify(
+            seen.method,
+            seen.path,
+            seen.query,
+            seen.headers,
+            body,
+            keys=self.keys,
+            now=self.clock(),
+        )
+
+    def _work(
+        self, spoken: Spoken, name: str, sent: bytes | dict[str, str], who: Identity, id: str
+    ) -> bytes:
+        """In a thread: the first call of a service reads its description, and all read the store."""
+        operation, handler = spoken.find(name)
+        asked = protocols.read(sent, operation.input)
+        done: dict[str, Any] | None = handler(Call(operation, asked, who.region, self.platform))
+        if isinstance(sent, bytes):
+            return protocols.json_body(done)
+        return protocols.xml_body(operation, done, spoken.description().namespace, id)
+
+    def _error(self, error: Exception, seen: protocols.Seen, id: str) -> Response:
+        dialect: Dialect = seen.dialect
+        said = answer(error, dialect)
+        if said.status >= 500 and not isinstance(error, Fault):
+            log.error(
+                "%s %s (%s) failed", seen.method, seen.target or seen.path, id, exc_info=error
+            )
+        return protocols.refuse(dialect, said, id)
+
+
+async def _body(request: Request) -> bytes:
+    """Raises a 413 as soon as there is more than a call may hold."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > LARGEST_BODY:
+        raise _too_large(declared)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            raise _too_large(f"more than {LARGEST_BODY}")
+    return bytes(body)
+
+
+def _too_large(size: str) -> Fault:
+    return Fault(
+        "RequestEntityTooLargeException",
+        f"The request body must not exceed {LARGEST_BODY} bytes; got {size}. Put data in S3 and "
+        "name it by its URI.",
+        status=413,
+    )
+
+
+def _recognised(
+    seen: protocols.Seen, identity: Identity, fields: Mapping[str, str]
+) -> tuple[Spoken, str]:
+    """The service and the operation's name; the signature must be meant for that service."""
+    if seen.dialect == "json":
+        prefix, _, name = seen.target.partition(".")
+        spoken = BY_TARGET.get(prefix)
+    else:
+        prefix, name = identity.service, fields.get("Action", "")
+        spoken = BY_SCOPE.get(prefix)
+    if spoken is None:
+        raise Fault(
+            "UnsupportedOperation",
+            f"Tidemill does not speak {prefix!r:.100}. It speaks SageMaker, S3, STS, IAM, "
+            "CloudWatch and CloudWatch Logs.",
+            status=501,
+        )
+    if spoken.scope != identity.service:
+        raise Fault(
+            "InvalidSignatureException",
+            f"Credential should be scoped to correct service: '{spoken.scope}'.",
+        )
+    return spoken, name

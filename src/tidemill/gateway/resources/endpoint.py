@@ -1,0 +1,193 @@
+"""Endpoint on the wire."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.control import endpoint
+from tidemill.control.endpoint import Change
+from tidemill.errors import Conflict, NotFound
+from tidemill.gateway.call import Call, Handler
+from tidemill.gateway.resources import endpoint_config, model
+from tidemill.gateway.resources.listing import Listing
+from tidemill.gateway.resources.noun import Noun
+from tidemill.gateway.wire.errors import invalid
+from tidemill.spec.endpoint import Endpoint, EndpointStatus
+from tidemill.store.base import Row
+
+NOUN = Noun(
+    "endpoint",
+    "Endpoint",
+    unknown='Could not find endpoint "{arn}".',
+    taken='Cannot create already existing endpoint "{arn}".',
+)
+_BUSY = (EndpointStatus.CREATING.value, EndpointStatus.UPDATING.value)
+
+
+def create(call: Call) -> dict[str, Any]:
+    name, config = call.request["EndpointName"], call.request["EndpointConfigName"]
+    endpoint_config.NOUN.find(call, config)
+    spec = Endpoint(name, call.arn(NOUN.kind, name), call.region, config)
+    kept = {name: value for name, value in call.request.items() if name != "Tags"}
+    home = call.platform.home
+    return NOUN.create(
+        call, _models(call, lambda tags: endpoint.create(call.verbs, home, spec, kept, tags))
+    )
+
+
+def update(call: Call) -> dict[str, Any]:
+    """Roll over to another config."""
+    asked = call.request
+    name, config = asked["EndpointName"], asked["EndpointConfigName"]
+    NOUN.find(call)
+    endpoint_config.NOUN.find(call, config)
+    kept = asked.get("RetainAllVariantProperties", False)
+    dropped = {e["VariantPropertyType"] for e in asked.get("ExcludeRetainedVariantProperties", ())}
+    return _change(
+        call,
+        lambda _: endpoint.update(
+            call.verbs,
+            call.region,
+            name,
+            config,
+            asked,
+            keep_weights=kept and "DesiredWeight" not in dropped,
+            keep_counts=kept and "DesiredInstanceCount" not in dropped,
+        ),
+    )
+
+
+def update_weights(call: Call) -> dict[str, Any]:
+    """The request is looked at before the endpoint's state."""
+    row = NOUN.find(call)
+    wanted = call.request["DesiredWeightsAndCapacities"]
+    names = [w["VariantName"] for w in wanted]
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise invalid(f'The variant name "{name}" was non-unique within the request.')
+    state = row.document["state"]
+    known = {v["name"] for v in state["variants"]}
+    unknown = ", ".join(n for n in names if n not in known)
+    if unknown:
+        raise invalid(
+            f'The variant name(s) "{unknown}" is/are not present within endpoint configuration '
+            f'"{state["config"]}".'
+        )
+    changes = {
+        w["VariantName"]: Change(
+            w["VariantName"], w.get("DesiredWeight"), w.get("DesiredInstanceCount")
+        )
+        for w in wanted
+    }
+    return _change(
+        call, lambda _: endpoint.update_weights(call.verbs, call.region, row.name, changes)
+    )
+
+
+def delete(call: Call) -> None:
+    NOUN.delete(call, lambda region, name: endpoint.delete(call.verbs, region, name))
+
+
+def describe(call: Call) -> dict[str, Any]:
+    row = NOUN.find(call)
+    state = row.document["state"]
+    sent = _sent(call, state["config"])
+    answer = {
+        "EndpointName": row.name,
+        "EndpointArn": call.arn(row.kind, row.name),
+        "EndpointConfigName": state["config"],
+        "EndpointStatus": row.status,
+        "CreationTime": row.created,
+        "LastModifiedTime": row.modified,
+        **{n: sent[n] for n in ("AsyncInferenceConfig", "ExplainerConfig") if n in sent},
+    }
+    if row.status != EndpointStatus.CREATING.value:
+        answer["ProductionVariants"] = [_variant(row, sent, v) for v in state["variants"]]
+    if state.get("failure"):
+        answer["FailureReason"] = state["failure"]
+    answer.update(_deployments(row))
+    return answer
+
+
+def _deployments(row: Row) -> dict[str, Any]:
+    asked = {**row.document["request"], **row.document.get("update", {})}
+    found = {}
+    if "DeploymentConfig" in asked:
+        found["LastDeploymentConfig"] = asked["DeploymentConfig"]
+    pending = row.document["state"].get("pending")
+    if pending:
+        names = [{"VariantName": v["name"]} for v in pending["variants"]]
+        found["PendingDeploymentSummary"] = {
+            "EndpointConfigName": pending["config"],
+            "ProductionVariants": names,
+        }
+    return found
+
+
+def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    image = variant["image"]
+    answer = {
+        "VariantName": variant["name"],
+        "CurrentWeight": variant["current_weight"],
+        "DesiredWeight": variant["weight"],
+        "CurrentInstanceCount": variant["current_count"],
+        "DesiredInstanceCount": variant["count"],
+        "DeployedImages": [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": row.created}
+        ],
+    }
+    for asked in sent.get("ProductionVariants", ()):
+        if asked["VariantName"] == variant["name"] and "ServerlessConfig" in asked:
+            answer["CurrentServerlessConfig"] = asked["ServerlessConfig"]
+    return answer
+
+
+def _sent(call: Call, config: str) -> Mapping[str, Any]:
+    """The config's own request; an endpoint outlives its config."""
+    try:
+        row = call.verbs.describe(endpoint_config.NOUN.kind, call.region, config)
+    except NotFound:
+        return {}
+    sent: Mapping[str, Any] = row.document["request"]
+    return sent
+
+
+def _change(call: Call, fn: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
+    arn = call.arn(NOUN.kind, call.request["EndpointName"])
+    try:
+        _models(call, fn)({})
+    except Conflict as error:
+        if error.got in _BUSY:
+            raise invalid(f'Cannot update in-progress endpoint "{arn}".') from None
+        raise invalid(
+            f'Cannot update endpoint "{arn}" in status {error.got}: it must be InService.'
+        ) from None
+    return {"EndpointArn": arn}
+
+
+def _models(call: Call, fn: Callable[[dict[str, str]], Row]) -> Callable[[dict[str, str]], Row]:
+    """With what a config names looked up by name, what may be missing is a model."""
+
+    def guarded(tags: dict[str, str]) -> Row:
+        try:
+            return fn(tags)
+        except NotFound as error:
+            raise model.NOUN.missing(call, str(error.got)) from None
+
+    return guarded
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateEndpoint": create,
+    "DescribeEndpoint": describe,
+    "UpdateEndpoint": update,
+    "UpdateEndpointWeightsAndCapacities": update_weights,
+    "DeleteEndpoint": delete,
+    "ListEndpoints": Listing(
+        NOUN,
+        "Endpoints",
+        lambda row: {"LastModifiedTime": row.modified, "EndpointStatus": row.status},
+    ),
+}

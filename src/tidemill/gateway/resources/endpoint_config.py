@@ -1,0 +1,77 @@
+"""EndpointConfig on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.control import endpoint_config
+from tidemill.gateway.call import Call, Handler
+from tidemill.gateway.resources import model
+from tidemill.gateway.resources.listing import Listing
+from tidemill.gateway.resources.noun import Noun
+from tidemill.gateway.wire.errors import invalid
+from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
+
+NOUN = Noun(
+    "endpoint_config",
+    "EndpointConfig",
+    unknown='Could not find endpoint configuration "{arn}".',
+    taken='Cannot create already existing endpoint configuration "{arn}".',
+)
+
+
+def create(call: Call) -> dict[str, Any]:
+    spec = to_spec(call)
+    for variant in spec.variants:
+        model.NOUN.find(call, variant.model)
+    kept = {name: value for name, value in call.request.items() if name != "Tags"}
+    return NOUN.create(call, lambda tags: endpoint_config.create(call.verbs, spec, kept, tags))
+
+
+def describe(call: Call) -> dict[str, Any]:
+    row = NOUN.find(call)
+    return {
+        "EnableNetworkIsolation": False,
+        **call.echo(row.document["request"]),
+        "EndpointConfigArn": call.arn(row.kind, row.name),
+        "CreationTime": row.created,
+    }
+
+
+def delete(call: Call) -> None:
+    NOUN.delete(call, lambda region, name: endpoint_config.delete(call.verbs, region, name))
+
+
+def to_spec(call: Call) -> EndpointConfig:
+    """An endpoint config from its CreateEndpointConfig request."""
+    name = call.request["EndpointConfigName"]
+    variants = tuple(_variant(v) for v in call.request["ProductionVariants"])
+    named = [v.name for v in variants]
+    for variant in named:
+        if named.count(variant) > 1:
+            raise invalid(f'The variant name "{variant}" was non-unique within the request.')
+    return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants)
+
+
+def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
+    if "ModelName" not in sent:
+        raise invalid(
+            f"ProductionVariant {sent['VariantName']} must name a model: inference components "
+            "are not supported. Give ModelName."
+        )
+    return ProductionVariant(
+        sent["VariantName"],
+        sent["ModelName"],
+        instances=sent.get("InitialInstanceCount", 1),
+        weight=sent.get("InitialVariantWeight", 1.0),
+        instance_type=sent.get("InstanceType", "local"),
+    )
+
+
+OPERATIONS: dict[str, Handler] = {
+    "CreateEndpointConfig": create,
+    "DescribeEndpointConfig": describe,
+    "DeleteEndpointConfig": delete,
+    "ListEndpointConfigs": Listing(NOUN, "EndpointConfigs", lambda row: {}),
+}

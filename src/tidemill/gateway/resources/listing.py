@@ -1,0 +1,69 @@
+"""Lists: the same filters, orders and pages for every noun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tidemill.gateway.call import Call
+from tidemill.gateway.resources.noun import Noun
+from tidemill.store.base import Query, Row
+
+DEFAULT_PAGE = 10
+_COLUMNS: dict[str, Literal["name", "created", "modified", "status"]] = {
+    "Name": "name",
+    "CreationTime": "created",
+    "LastModifiedTime": "modified",
+    "Status": "status",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """member: of the answer · sort, descending: the documented defaults, which apply each by itself
+    filter_after: MaxResults counts rows looked at, not rows returned (wire facts of the jobs)
+    never: filters that nothing here can meet
+    """
+
+    noun: Noun
+    member: str
+    summary: Callable[[Row], dict[str, Any]]
+    sort: str = "CreationTime"
+    descending: bool = True
+    filter_after: bool = False
+    never: frozenset[str] = field(default_factory=frozenset)
+
+    def __call__(self, call: Call) -> dict[str, Any]:
+        if self.never & call.request.keys():
+            return {self.member: []}
+        page = call.verbs.list(self._query(call))
+        answer: dict[str, Any] = {self.member: [self._item(call, row) for row in page.rows]}
+        return answer if page.next is None else {**answer, "NextToken": page.next}
+
+    def _query(self, call: Call) -> Query:
+        asked = call.request
+        order = asked.get("SortOrder")
+        return Query(
+            self.noun.kind,
+            call.region,
+            name_contains=asked.get("NameContains"),
+            status=asked.get("StatusEquals"),
+            created_after=asked.get("CreationTimeAfter"),
+            created_before=asked.get("CreationTimeBefore"),
+            modified_after=asked.get("LastModifiedTimeAfter"),
+            modified_before=asked.get("LastModifiedTimeBefore"),
+            sort_by=_COLUMNS[asked.get("SortBy", self.sort)],
+            descending=self.descending if order is None else order == "Descending",
+            limit=asked.get("MaxResults", DEFAULT_PAGE),
+            after=asked.get("NextToken"),
+            filter_after=self.filter_after,
+        )
+
+    def _item(self, call: Call, row: Row) -> dict[str, Any]:
+        named = {
+            self.noun.key: row.name,
+            f"{self.noun.name}Arn": call.arn(row.kind, row.name),
+            "CreationTime": row.created,
+        }
+        return {**named, **self.summary(row)}

@@ -1,0 +1,65 @@
+"""What all resources share: a name, an ARN, and AWS's words for "no such" and "taken"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidemill.errors import Conflict, NotFound
+from tidemill.gateway.call import Call
+from tidemill.gateway.wire.errors import VALIDATION, Fault, invalid
+from tidemill.store.base import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """kind: of its rows · name: as in CreateX · unknown, taken: messages, with ``{arn}``"""
+
+    kind: str
+    name: str
+    unknown: str
+    taken: str
+    taken_code: str = VALIDATION
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}Name"
+
+    def missing(self, call: Call, name: str) -> Fault:
+        """The error for a name that nothing has."""
+        return invalid(self.unknown.format(arn=call.arn(self.kind, name)))
+
+    def find(self, call: Call, name: str | None = None) -> Row:
+        """The row of that name, or of the request's."""
+        name = call.request[self.key] if name is None else name
+        try:
+            return call.verbs.describe(self.kind, call.region, name)
+        except NotFound:
+            raise self.missing(call, name) from None
+
+    def create(self, call: Call, make: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
+        """Make it with the request's tags, and answer its ARN."""
+        arn = call.arn(self.kind, call.request[self.key])
+        try:
+            make(tags(call.request.get("Tags", ())))
+        except Conflict:
+            raise Fault(self.taken_code, self.taken.format(arn=arn)) from None
+        return {f"{self.name}Arn": arn}
+
+    def delete(self, call: Call, remove: Callable[[str, str], object]) -> None:
+        """Remove the one that the request names; the answer is empty."""
+        name = call.request[self.key]
+        try:
+            remove(call.region, name)
+        except NotFound:
+            raise self.missing(call, name) from None
+
+
+def tags(sent: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Key → value, in order; ``aws:`` is AWS's own."""
+    found = {tag["Key"]: tag["Value"] for tag in sent}
+    for key in found:
+        if key.lower().startswith("aws:"):
+            raise invalid(f"Tag keys must not start with 'aws:', which is reserved; got '{key}'.")
+    return found

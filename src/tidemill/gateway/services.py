@@ -1,0 +1,77 @@
+"""The services that speak here: how each is recognised, and what each can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.gateway import cloudwatch, iam, sts
+from tidemill.gateway.call import Handler
+from tidemill.gateway.logs import operations as logs
+from tidemill.gateway.resources import endpoint, endpoint_config, model, tags, training_job
+from tidemill.gateway.wire.errors import DOCUMENTATION, Fault
+from tidemill.gateway.wire.model import Operation, Service, service
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """scope: in signatures · model: botocore's name · target: before the dot of X-Amz-Target"""
+
+    scope: str
+    model: str
+    title: str
+    handlers: Mapping[str, Handler]
+    target: str = ""
+    json: str = "1.1"
+
+    def description(self) -> Service:
+        """AWS's description of it, read at the first call."""
+        return service(self.model)
+
+    def find(self, name: str) -> tuple[Operation, Handler]:
+        """An operation and what does it; raises what AWS answers for a name it does not know."""
+        operation = self.description().operation(name)
+        if operation is None:
+            raise Fault(
+                "UnknownOperationException", f"{self.title} has no operation {name!r:.100}."
+            )
+        handler = self.handlers.get(name)
+        if handler is None:
+            raise Fault(
+                "UnsupportedOperation",
+                f"{name} of {self.title} is not supported by Tidemill. Supported operations: "
+                f"{DOCUMENTATION}/reference/api",
+                status=501,
+            )
+        return operation, handler
+
+
+SAGEMAKER = Spoken(
+    "sagemaker",
+    "sagemaker",
+    "Amazon SageMaker",
+    {
+        **training_job.OPERATIONS,
+        **model.OPERATIONS,
+        **endpoint_config.OPERATIONS,
+        **endpoint.OPERATIONS,
+        **tags.OPERATIONS,
+    },
+    target="SageMaker",
+)
+SPOKEN = (
+    SAGEMAKER,
+    Spoken("logs", "logs", "CloudWatch Logs", logs.OPERATIONS, target="Logs_20140328"),
+    Spoken(
+        "monitoring",
+        "cloudwatch",
+        "CloudWatch",
+        cloudwatch.OPERATIONS,
+        target="GraniteServiceVersion20100801",
+        json="1.0",
+    ),
+    Spoken("sts", "sts", "AWS STS", sts.OPERATIONS),
+    Spoken("iam", "iam", "AWS IAM", iam.OPERATIONS),
+)
+BY_TARGET = {s.target: s for s in SPOKEN if s.target}
+BY_SCOPE = {s.scope: s for s in SPOKEN}
