@@ -3,7 +3,8 @@
 TidemillError
 ├── Invalid                    the request can never work as written
 │   ├── InvalidHyperparameter  one named value is missing, mistyped or out of range
-│   └── InvalidData            bytes, rows or values that cannot be read as what they claim to be
+│   ├── InvalidData            bytes, rows or values that cannot be read as what they claim to be
+│   └── UnsupportedType        a content type that is not read here, or an Accept not answered
 ├── Denied                     the caller has not proved who it is
 ├── NotFound                   no such job, model, endpoint, bucket or key
 ├── Conflict                   the name is taken, or its state forbids this
@@ -41,6 +42,10 @@ class InvalidHyperparameter(Invalid):
 
 class InvalidData(Invalid):
     """Bytes, rows or values that cannot be read as what they claim to be."""
+
+
+class UnsupportedType(Invalid):
+    """A content type that is not read here, or an Accept that cannot be answered."""
 
 
 class Denied(TidemillError):

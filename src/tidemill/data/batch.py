@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,17 @@ class Csr:
 
     def rows(self, start: int, stop: int) -> Csr:
         """Rows start..stop, sharing the stored values."""
-        pointers = self.indptr[start : stop + 1]
-        stored = slice(pointers[0], pointers[-1])
-        return Csr(pointers - pointers[0], self.indices[stored], self.values[stored], self.columns)
+        bounds = self.indptr[start : stop + 1]
+        stored = slice(bounds[0], bounds[-1])
+        return Csr(bounds - bounds[0], self.indices[stored], self.values[stored], self.columns)
+
+    def take(self, order: Integers) -> Csr:
+        """The rows at these indices, in this order, copied."""
+        lengths = np.diff(self.indptr)[order]
+        stored = spread(self.indptr[:-1][order], lengths)
+        return Csr(
+            pointers(lengths), self.indices.take(stored), self.values.take(stored), self.columns
+        )
 
     def to_dense(self) -> Floats:
         """The same rows as a (rows, columns) array; entries stored twice are added up."""
@@ -81,7 +89,71 @@ class Batch:
             None if self.weights is None else self.weights[cut],
         )
 
+    def take(self, order: Integers) -> Batch:
+        """The rows at these indices, in this order, copied."""
+        return Batch(
+            self.features.take(order) if isinstance(self.features, Csr) else self.features[order],
+            None if self.labels is None else self.labels[order],
+            None if self.weights is None else self.weights[order],
+        )
+
     def split(self, rows: int) -> Iterator[Batch]:
         """Cut into batches of at most ``rows`` rows, sharing memory."""
         for at in range(0, len(self), rows):
             yield self.rows(at, min(at + rows, len(self)))
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """All rows of one or more batches of one width as one batch; a single one is given back.
+
+    Dense and sparse together become sparse. Labels and weights must be in all or in none.
+    """
+    if len(batches) == 1:
+        return batches[0]
+    features = [b.features for b in batches]
+    dense = [f for f in features if not isinstance(f, Csr)]
+    return Batch(
+        np.concatenate(dense)
+        if len(dense) == len(features)
+        else _join([f if isinstance(f, Csr) else to_csr(f) for f in features]),
+        _stack([b.labels for b in batches]),
+        _stack([b.weights for b in batches]),
+    )
+
+
+def to_csr(dense: Floats) -> Csr:
+    """A dense array's non-zero entries as sparse rows."""
+    rows, columns = np.nonzero(dense)
+    counts = np.bincount(rows, minlength=len(dense))
+    return Csr(pointers(counts), columns.astype(np.int64), dense[rows, columns], dense.shape[1])
+
+
+def pointers(lengths: Integers) -> Integers:
+    """Where each row starts, and the end of the last: (rows + 1,) from (rows,) lengths."""
+    out = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+def spread(starts: Integers, lengths: Integers) -> Integers:
+    """The indices of many ranges, one after the other, without a loop over them.
+
+    >>> spread(np.array([7, 20]), np.array([3, 2])).tolist()
+    [7, 8, 9, 20, 21]
+    """
+    before = pointers(lengths)
+    return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
+
+
+def _stack(parts: Sequence[Floats | None]) -> Floats | None:
+    present = [p for p in parts if p is not None]
+    return np.concatenate(present) if present else None
+
+
+def _join(parts: Sequence[Csr]) -> Csr:
+    return Csr(
+        pointers(np.concatenate([np.diff(p.indptr) for p in parts])),
+        np.concatenate([p.indices for p in parts]),
+        np.concatenate([p.values for p in parts]),
+        parts[0].columns,
+    )

@@ -1,0 +1,153 @@
+"""Answers by name to the bytes that the caller accepts: one encoder for every algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from tidemill.data import content_type as types
+from tidemill.data.recordio import encode as recordio
+from tidemill.data.recordio.record import LABEL
+from tidemill.errors import UnsupportedType
+
+Columns = Mapping[str, NDArray[Any]]
+
+ANSWERED = (types.JSON, types.JSON_LINES, types.CSV, types.RECORDIO)
+"""Content types that an answer can have, the preferred one first."""
+
+FEW = 4
+"""Rows up to which a dictionary for each is the quickest way."""
+
+
+def encode(
+    columns: Columns,
+    accept: str | None = None,
+    *,
+    response_key: str = "predictions",
+    response_columns: Sequence[str] = (),
+    default: str = types.JSON,
+) -> tuple[bytes, str]:
+    """The body of an answer and its content type.
+
+    columns: name → (rows,) or (rows, width); integers and floats keep their looks (1 and 1.0)
+    accept: the request's Accept header · response_key: the list's name in JSON
+    response_columns: which columns, in which order; all, when empty
+    default: the type for no preference (see ``in_kind``)
+    Raises UnsupportedType when nothing that the caller accepts can be written.
+    """
+    media = negotiate(accept, default)
+    if response_columns:
+        columns = {name: columns[name] for name in response_columns}
+    return ENCODERS[media](columns, response_key), media
+
+
+def in_kind(content_type: str | None, csv_accept: str = types.CSV) -> str:
+    """The answer's type for a caller without a preference, from the type of the request.
+
+    CSV is answered as the algorithm's declaration says, JSON Lines in kind, the rest in JSON.
+    """
+    media = types.parse(content_type).media
+    if media == types.CSV:
+        return types.parse(csv_accept).media
+    return media if media == types.JSON_LINES else types.JSON
+
+
+@lru_cache(maxsize=256)
+def negotiate(accept: str | None, default: str = types.JSON) -> str:
+    """The type to answer with: the supported one of the highest q, the first one among equals.
+
+    >>> negotiate("text/html, text/csv;q=0.5, application/*;q=0.9")
+    'application/json'
+    """
+    ranges = [part for part in (accept or "*/*").split(",") if part.strip()]
+    wanted = [(q, media) for q, media in map(_range, ranges) if media is not None and q > 0]
+    for _, media in sorted(wanted, key=lambda pair: -pair[0]):
+        found = _match(media, default)
+        if found:
+            return found
+    raise UnsupportedType(
+        f"Accept must allow one of {', '.join(ANSWERED)}",
+        got=accept,
+        do="Send one of these as Accept, or */*.",
+    )
+
+
+def _range(part: str) -> tuple[float, str]:
+    media, parameters = types.split(part)
+    try:
+        return float(parameters.get("q", "1")), media
+    except ValueError:
+        return 0.0, media
+
+
+def _match(media: str, default: str) -> str | None:
+    """The answer's type for one media range."""
+    if media.endswith("/*"):
+        prefix = "" if media == "*/*" else media[:-1]
+        return next((m for m in (default, *ANSWERED) if m.startswith(prefix)), None)
+    known = types.ALIASES.get(media)
+    return known if known in ANSWERED else None
+
+
+def _json(columns: Columns, response_key: str) -> bytes:
+    if _rows(columns) <= FEW:
+        return orjson.dumps({response_key: _records(columns)}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return b"{%b:[%b]}" % (orjson.dumps(response_key), b",".join(_objects(columns)))
+
+
+def _json_lines(columns: Columns, response_key: str) -> bytes:
+    if _rows(columns) <= FEW:
+        option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+        return b"".join([orjson.dumps(r, option=option) for r in _records(columns)])
+    return b"\n".join([*_objects(columns), b""])
+
+
+def _csv(columns: Columns, response_key: str) -> bytes:
+    cells = [_texts(column) for column in columns.values()]
+    if any(column.ndim == 2 for column in columns.values()):
+        cells = [[text.strip(b"[]") for text in column] for column in cells]
+    return b"\n".join([*map(b",".join, zip(*cells, strict=True)), b""])
+
+
+def _recordio(columns: Columns, response_key: str) -> bytes:
+    tensors = [(LABEL, name, np.asarray(a, np.float32)) for name, a in columns.items()]
+    return recordio.fixed(tensors)
+
+
+ENCODERS: Mapping[str, Callable[[Columns, str], bytes]] = {
+    types.JSON: _json,
+    types.JSON_LINES: _json_lines,
+    types.CSV: _csv,
+    types.RECORDIO: _recordio,
+}
+
+
+def _rows(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
+def _records(columns: Columns) -> list[dict[str, Any]]:
+    """A dictionary for each row, of NumPy values, which orjson writes as they are."""
+    return [{name: a[i] for name, a in columns.items()} for i in range(_rows(columns))]
+
+
+def _objects(columns: Columns) -> list[bytes]:
+    """The JSON object of each row, put together from the texts of whole columns."""
+    names = [orjson.dumps(name).replace(b"%", b"%%") for name in columns]
+    form = b"{%b}" % b",".join([name + b":%b" for name in names])
+    return list(map(form.__mod__, zip(*map(_texts, columns.values()), strict=True)))
+
+
+def _texts(column: NDArray[Any]) -> list[bytes]:
+    """The JSON of each row's value, written in one go; a float32 in its shortest form."""
+    if len(column) == 0:
+        return []
+    text = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
+    if column.ndim == 1:
+        return text[1:-1].split(b",")
+    return [b"[%b]" % row for row in text[2:-2].split(b"],[")]

@@ -1,0 +1,55 @@
+"""Numbers that no algorithm can learn from: NaN labels, infinite or missing features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tidemill.data.batch import Batch, Csr, Floats
+from tidemill.errors import InvalidData
+
+Name = Callable[[int], str]
+"""Row of the batch → how to call it in an error."""
+
+
+def require_finite(batch: Batch, name: Name = lambda row: f"row {row + 1}") -> None:
+    """Raise InvalidData naming row and column unless labels, weights and features are finite.
+
+    Costs one dot product over the batch.
+    """
+    for what, array in (("label", batch.labels), ("weight", batch.weights)):
+        if array is not None and (found := _first(array)) is not None:
+            raise InvalidData(
+                f"{name(found[0])}: {what} must be a finite number",
+                got=float(array[found]),
+                do=f"Drop the row, or give it a {what}.",
+            )
+    features = batch.features
+    found = _first(features.values if isinstance(features, Csr) else features)
+    if found is None:
+        return
+    row, column, value = _cell(features, found)
+    raise InvalidData(
+        f"{name(row)}, feature {column + 1}: must be a finite number",
+        got=value,
+        do="Fill or drop missing and infinite values before training.",
+    )
+
+
+def _first(array: Floats) -> tuple[int, ...] | None:
+    """Index of the first NaN or infinity."""
+    if math.isfinite(np.vdot(array, array)):
+        return None
+    bad = np.flatnonzero(~np.isfinite(array))
+    if len(bad) == 0:  # finite numbers whose squares are not
+        return None
+    return tuple(int(i) for i in np.unravel_index(bad[0], array.shape))
+
+
+def _cell(features: Floats | Csr, found: tuple[int, ...]) -> tuple[int, int, float]:
+    if isinstance(features, Csr):
+        row = int(np.searchsorted(features.indptr, found[0], side="right")) - 1
+        return row, int(features.indices[found[0]]), float(features.values[found[0]])
+    return found[0], found[1], float(features[found])

@@ -1,0 +1,115 @@
+"""application/x-npy: one two-dimensional NumPy array; labels in the first columns."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.data.batch import Batch
+from tidemill.data.labels import labelled
+from tidemill.data.where import REQUEST, Where
+from tidemill.errors import InvalidData
+
+Matrix = NDArray[Any]
+
+
+def decode(body: bytes, where: Where = REQUEST) -> Batch:
+    """The array's rows. Raises InvalidData for anything but a table of numbers."""
+    shape, order, dtype, start = header(io.BytesIO(body), where)
+    promised = int(np.prod(shape)) * dtype.itemsize
+    if len(body) - start != promised:
+        raise truncated(where, promised, len(body) - start)
+    flat = np.frombuffer(body, dtype, offset=start)
+    return Batch(np.ascontiguousarray(flat.reshape(shape, order=order), np.float32))
+
+
+def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype[Any], int]:
+    """(rows, columns), ``C`` or ``F``, number type, byte where the numbers begin."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, is_fortran, dtype = read(file)
+    except ValueError as error:
+        raise InvalidData(
+            f"{where.name}: must be an .npy file", got=str(error), do="Write it with numpy.save."
+        ) from None
+    if len(shape) == 1:
+        shape = (1, shape[0])
+    if len(shape) != 2 or dtype.kind not in "fiub" or dtype.hasobject:
+        raise InvalidData(
+            f"{where.name}: must hold numbers in two dimensions, rows and columns",
+            got=f"{dtype} {shape}",
+            do="Save a float32 array of shape (rows, columns).",
+        )
+    return (shape[0], shape[1]), "F" if is_fortran else "C", dtype, file.tell()
+
+
+def truncated(where: Where, wanted: int, got: int) -> InvalidData:
+    """The error for an array with too few or too many bytes."""
+    return InvalidData(
+        f"{where.name}: the array must have {wanted} bytes",
+        got=got,
+        do="The data is cut short or has something behind it: save it again.",
+    )
+
+
+def open_shard(file: BinaryIO, name: str, label_size: int, block: int) -> TableShard:
+    """The rows of an .npy file. Raises InvalidData."""
+    where = Where(name)
+    shape, order, dtype, start = header(file, where)
+    promised = shape[0] * shape[1] * dtype.itemsize
+    size = os.fstat(file.fileno()).st_size - start
+    if size != promised:
+        raise truncated(where, promised, size)
+    return TableShard(file, name, Layout(start, shape, order, dtype), label_size, block)
+
+
+class Layout(NamedTuple):
+    """Where and how a file holds a table. start: byte · shape: (rows, columns) · order: C or F"""
+
+    start: int
+    shape: tuple[int, int]
+    order: Any
+    dtype: np.dtype[Any]
+
+
+class TableShard:
+    """A file that holds a plain table; offsets count rows. Keeps one block in memory."""
+
+    def __init__(
+        self, file: BinaryIO, name: str, layout: Layout, label_size: int, block: int
+    ) -> None:
+        self.name = name
+        self._file = file
+        self._layout = layout
+        self._label_size = label_size
+        start, shape, order, dtype = layout
+        # a file that holds columns one after the other is mapped, a usual one is read
+        self._mapped = np.memmap(file, dtype, "r", start, shape, "F") if order == "F" else None
+        self._size = shape[1] * dtype.itemsize
+        self._step = max(1, block // max(1, self._size))
+
+    def cut(self, start: int) -> int:
+        return min(self._layout.shape[0], start + self._step)
+
+    def read(self, start: int, stop: int) -> Batch:
+        if self._mapped is not None:
+            table = self._mapped[start:stop]
+        else:
+            columns = self._layout.shape[1]
+            self._file.seek(self._layout.start + start * self._size)
+            flat = np.fromfile(self._file, self._layout.dtype, (stop - start) * columns)
+            table = flat.reshape(-1, columns)
+        return labelled(np.ascontiguousarray(table, np.float32), self._label_size, self.name)
+
+    def close(self) -> None:
+        self._mapped = None
+        self._file.close()

@@ -1,0 +1,118 @@
+"""application/x-parquet: a table of numbers by row groups; labels in the first columns."""
+
+from __future__ import annotations
+
+import bisect
+import tempfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tidemill.data import arrow
+from tidemill.data.batch import Batch, Floats
+from tidemill.data.formats.npy import Layout, TableShard
+from tidemill.data.labels import labelled
+from tidemill.data.where import REQUEST, Where
+from tidemill.errors import InvalidData
+
+
+def decode(body: bytes, where: Where = REQUEST) -> Batch:
+    """All rows of a body. Raises InvalidData."""
+    file = open_file(arrow.module().BufferReader(body), where)
+    try:
+        table = file.read()
+    except (arrow.module().ArrowException, OSError) as error:
+        raise _unreadable(where, error) from None
+    return Batch(matrix(table, where))
+
+
+def open_file(source: Any, where: Where) -> Any:
+    """A pyarrow ParquetFile. Raises InvalidData when it is none."""
+    try:
+        return arrow.module("parquet").ParquetFile(source)
+    except (arrow.module().ArrowInvalid, OSError) as error:
+        raise _unreadable(where, error) from None
+
+
+def matrix(table: Any, where: Where) -> Floats:
+    """An Arrow table's columns as (rows, columns); nulls become NaN. Raises InvalidData."""
+    out = np.empty((table.num_rows, table.num_columns), np.float32)
+    for index, column in enumerate(table.columns):
+        try:
+            out[:, index] = column.cast(arrow.module().float32(), safe=False).to_numpy()
+        except arrow.module().ArrowException:
+            raise InvalidData(
+                f"{where.name}, column {table.schema.names[index]!r}: must be numbers",
+                got=str(column.type),
+                do="Turn the column into numbers, or leave it out.",
+            ) from None
+    return out
+
+
+def _unreadable(where: Where, error: Exception) -> InvalidData:
+    return InvalidData(
+        f"{where.name}: must be a Parquet file",
+        got=str(error).splitlines()[0],
+        do="Check the content type, and write the file again if it is damaged.",
+    )
+
+
+class ParquetShard:
+    """A Parquet file by rows; offsets count rows. Keeps some columns' pages and a block."""
+
+    def __init__(self, file: BinaryIO, name: str, label_size: int, block: int) -> None:
+        self.name = name
+        self._label_size = label_size
+        self._file = file
+        self._where = Where(name)
+        self._parquet = open_file(file, self._where)
+        meta = self._parquet.metadata
+        sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        self._bounds: list[int] = np.cumsum([0, *sizes]).tolist()
+        self._step = max(1, block // (4 * max(1, meta.num_columns)))
+        self._at = -1
+        self._ahead: Iterator[Any] = iter(())
+
+    def cut(self, start: int) -> int:
+        group = bisect.bisect_right(self._bounds, start)
+        return min(start + self._step, self._bounds[group]) if group < len(self._bounds) else start
+
+    def read(self, start: int, stop: int) -> Batch:
+        try:
+            if self._at != start or start in self._bounds:
+                self._seek(start)
+            table, self._at = next(self._ahead), stop
+        except (arrow.module().ArrowException, OSError) as error:
+            raise _unreadable(self._where, error) from None
+        return labelled(matrix(table, self._where), self._label_size, self.name)
+
+    def close(self) -> None:
+        self._parquet.close()
+        self._file.close()
+
+    def _seek(self, start: int) -> None:
+        """Stand before a block: its row group is decoded up to there."""
+        group = bisect.bisect_right(self._bounds, start) - 1
+        self._ahead = self._parquet.iter_batches(self._step, row_groups=[group])
+        for _ in range((start - self._bounds[group]) // self._step):
+            next(self._ahead)
+
+
+def spilled(shard: ParquetShard, label_size: int, block: int) -> TableShard:
+    """The rows of a shard in an unnamed plain file, to be read in any order; closes the shard.
+
+    Parquet itself is read forwards only: a page cannot be reached but through those before it.
+    """
+    plain = tempfile.TemporaryFile()  # noqa: SIM115 - the shard closes it
+    rows = columns = at = 0
+    try:
+        while (stop := shard.cut(at)) > at:
+            table = shard.read(at, stop).dense()
+            plain.write(table.data)
+            rows, columns, at = rows + len(table), table.shape[1], stop
+    finally:
+        shard.close()
+    plain.flush()
+    layout = Layout(0, (rows, columns), "C", np.dtype(np.float32))
+    return TableShard(plain, shard.name, layout, label_size, block)

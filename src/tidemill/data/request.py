@@ -1,0 +1,40 @@
+"""The body of an inference request to a batch, by its content type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tidemill.data import content_type as types
+from tidemill.data.batch import Batch
+from tidemill.data.checks import require_finite
+from tidemill.data.content_type import ContentType
+from tidemill.data.formats import csv, json, jsonlines, npy, parquet, recordio
+from tidemill.data.where import REQUEST
+from tidemill.errors import InvalidData
+
+DECODERS: Mapping[str, Callable[[bytes], Batch]] = {
+    types.CSV: csv.decode,
+    types.JSON: json.decode,
+    types.JSON_LINES: jsonlines.decode,
+    types.RECORDIO: recordio.decode,
+    types.NPY: npy.decode,
+    types.PARQUET: parquet.decode,
+}
+
+
+def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
+    """The rows of a request.
+
+    CSV rows hold features alone unless the content type has a ``label_size``, whose columns are
+    then the batch's labels. Raises UnsupportedType for the type, InvalidData for the body
+    (also for NaN and infinities, which would come back as an answer of nulls).
+    """
+    kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
+    if not body:
+        raise InvalidData("request body: must have a row", got="0 bytes", do="Send the rows.")
+    if kind.media == types.CSV and kind.label_size:
+        batch = csv.decode(body, kind.label_size)
+    else:
+        batch = DECODERS[kind.media](body)
+    require_finite(batch, REQUEST.row)
+    return batch
