@@ -27,8 +27,8 @@ class Invoke(NamedTuple):
 def invoke(target: bytes) -> Invoke | None:
     """Read ``/endpoints/NAME/invocations``; None when the path is another.
 
-    >>> invoke(b"/endpoints/a%2Db/invocations")
-    Invoke(endpoint='a-b', operation='InvokeEndpoint', path='/endpoints/a%2Db/invocations', query='')
+    >>> invoke(b"/endpoints/a%2Db/invocations")[:2]
+    ('a-b', 'InvokeEndpoint')
     >>> invoke(b"/endpoints/a/b/invocations")
     """
     path, _, query = target.decode("latin-1").partition("?")

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from tidemill.router.call import Call
 from tidemill.spec.frame import HEADER, RESPONSE
 
+MOST_UNSENT = 16
+
 
 class Replica(asyncio.Protocol):
     """Connects to one address, again and again; ``up`` says if it may be sent to.
@@ -23,20 +25,34 @@ class Replica(asyncio.Protocol):
         self._transport: Any = None
         self._attempt: asyncio.Task[None] | None = None
         self._buffer = bytearray()
+        self._unsent: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
         self._retired = False
 
     def __len__(self) -> int:
         return len(self.in_flight)
 
     def send(self, call: Call) -> None:
-        """Hand a request over. Writes of one turn of the loop leave in one system call."""
+        """Hand a request over. Those of one turn of the loop leave in few system calls."""
         self.in_flight[call.id] = call
-        self._transport.write(call.frame)
+        unsent = self._unsent
+        unsent.append(call.frame)
+        if len(unsent) == 1:
+            self._loop.call_soon(self._flush)
+        elif len(unsent) >= MOST_UNSENT:  # let the replica begin
+            self._flush()
 
     def connect(self) -> None:
         """Try once to connect, unless connected or trying."""
         if not self.up and self._attempt is None and not self._retired:
-            self._attempt = asyncio.get_running_loop().create_task(self._connect())
+            self._attempt = self._loop.create_task(self._connect())
+
+    def _flush(self) -> None:
+        if self._unsent:
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            if self.up or self._retired:
+                self._transport.write(data)
 
     def retire(self) -> None:
         """No route names it any more: take nothing, finish what is under way, close."""
@@ -51,7 +67,7 @@ class Replica(asyncio.Protocol):
     async def _connect(self) -> None:
         path = self.address.removeprefix("unix:")
         try:
-            await asyncio.get_running_loop().create_unix_connection(lambda: self, path)
+            await self._loop.create_unix_connection(lambda: self, path)
         except (OSError, ValueError):  # not there (yet), or no address at all
             self._fleet.refused()
         finally:
@@ -68,6 +84,7 @@ class Replica(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.up = False
+        self._unsent.clear()
         taken, self.in_flight = self.in_flight, {}
         if not self._retired or taken:
             self._fleet.left(list(taken.values()))
