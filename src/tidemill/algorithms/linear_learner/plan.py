@@ -1,0 +1,138 @@
+"""What every ``auto`` stands for, and which candidates are trained beside the user's own model."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    BINARY,
+    LOSSES,
+    LinearLearnerHyperparameters,
+    check_together,
+)
+
+MOST_MODELS = 32
+MOST_NUMBERS = 1 << 23
+"""Weights of all candidates together, beyond which ``auto`` trains fewer (32 MB an array)."""
+CALIBRATION_ROWS = 10_000_000
+SAMPLE_ROWS = 100_000
+"""Rows of train that candidates are judged by when there is no validation channel."""
+
+_RATES = {"adam": 0.03, "sgd": 0.03, "rmsprop": 0.01}
+_WD, _L1 = 1e-4, 1e-5
+# From the centre outwards, so that a small num_models keeps the likeliest candidates. Rates lead:
+# nothing else changes the outcome as much.
+_RATE_STEPS = (1.0, 1 / 3, 3.0, 10.0)
+_WD_STEPS = (1.0, 10.0, 0.0, 100.0)
+_L1_STEPS = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One number a model: (models,) float32 each. Model 0 has the user's own values."""
+
+    learning_rate: NDArray[np.float32]
+    wd: NDArray[np.float32]
+    l1: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.learning_rate)
+
+    def describe(self, model: int) -> dict[str, float]:
+        """One candidate's values, as they are logged."""
+        return {
+            "learning_rate": float(self.learning_rate[model]),
+            "wd": float(self.wd[model]),
+            "l1": float(self.l1[model]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The hyperparameters with nothing left open but what the data decides."""
+
+    loss: str
+    optimizer: str
+    momentum: float
+    beta_1: float
+    beta_2: float
+    bias_lr_mult: float
+    bias_wd_mult: float
+    lr_step: int
+    lr_factor: float
+    lr_minimum: float
+    calibration_rows: int
+
+
+def plan(given: LinearLearnerHyperparameters) -> Plan:
+    """Resolve what needs no data; InvalidHyperparameter where values do not fit each other."""
+    check_together(given)
+    decays = given.use_lr_scheduler
+    return Plan(
+        loss=given.loss or LOSSES[given.predictor_type][0],
+        optimizer=given.optimizer or "adam",
+        momentum=_or(given.momentum, 0.0),
+        beta_1=_or(given.beta_1, 0.9),
+        beta_2=_or(given.beta_2, 0.999),
+        bias_lr_mult=_or(given.bias_lr_mult, 10.0),
+        bias_wd_mult=_or(given.bias_wd_mult, 0.0),
+        lr_step=given.lr_scheduler_step or 100,
+        lr_factor=_or(given.lr_scheduler_factor, 0.99) if decays else 1.0,
+        lr_minimum=_or(given.lr_scheduler_minimum_lr, 1e-5) if decays else 0.0,
+        calibration_rows=given.num_calibration_samples or CALIBRATION_ROWS,
+    )
+
+
+def candidates(given: LinearLearnerHyperparameters, columns: int) -> Candidates:
+    """The user's model first, then others close to it, as many as num_models asks.
+
+    >>> hp = LinearLearnerHyperparameters(predictor_type="regressor", num_models=3, wd=0.5)
+    >>> candidates(hp, columns=4).learning_rate.round(2).tolist()
+    [0.029999999329447746, 0.009999999776482582, 0.09000000357627869]
+    """
+    count = given.num_models or _models_that_fit((columns + 1) * given.outputs)
+    rate = given.learning_rate or _RATES[given.optimizer or "adam"]
+    wd_base, l1_base = _or(given.wd, _WD), _or(given.l1, _L1)
+    # A penalty that the user set is varied by factors; one left to us also tries none at all.
+    l1_steps = _L1_STEPS if given.l1 is None else (1.0, 0.1)
+    grid = list(itertools.product(l1_steps, _WD_STEPS, _RATE_STEPS))
+    rows = [
+        (rate * r, wd_base * w, l1_base * l1)
+        for l1, w, r in itertools.islice(itertools.cycle(grid), count)
+    ]
+    rates, wds, l1s = (np.array(column, np.float32) for column in zip(*rows, strict=True))
+    return Candidates(rates, wds, l1s)
+
+
+def positive_weight(given: LinearLearnerHyperparameters, classes: NDArray[np.float64]) -> float:
+    """How much a row of class 1 counts, with the rows seen of each class at hand."""
+    asked = given.positive_example_weight_mult
+    if asked != "balanced":
+        return float(asked) if isinstance(asked, int | float) else 1.0
+    return float(classes[0] / classes[1]) if classes.min() > 0 else 1.0
+
+
+def class_weights(
+    given: LinearLearnerHyperparameters, classes: NDArray[np.float64]
+) -> NDArray[np.float32] | None:
+    """(classes,) what a row of each class counts; None when all count the same."""
+    if given.predictor_type == BINARY:
+        weight = positive_weight(given, classes)
+        return None if weight == 1 else np.array([1, weight], np.float32)
+    if not given.balance_multiclass_weights:
+        return None
+    even = classes.sum() / max(1, np.count_nonzero(classes))
+    weights: NDArray[np.float64] = float(even) / np.where(classes > 0, classes, even)
+    return weights.astype(np.float32)
+
+
+def _models_that_fit(numbers: int) -> int:
+    return int(np.clip(MOST_NUMBERS // numbers, 1, MOST_MODELS))
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

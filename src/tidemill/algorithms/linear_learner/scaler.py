@@ -1,0 +1,82 @@
+"""Centring and scaling, learned from the first rows and folded into the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    REGRESSOR,
+    LinearLearnerHyperparameters,
+)
+from tidemill.data.batch import Floats
+from tidemill.stats.moments import Moments
+
+Doubles = NDArray[np.float64]
+
+_SAFE_RATIO = 100.0
+"""Means up to so many deviations are folded into the bias without loss in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """Scaled value = (value - mean) · inverse; scaled label = (label - label_mean) / label_scale.
+
+    mean, inverse: (columns,) float64
+    """
+
+    mean: Doubles
+    inverse: Doubles
+    label_mean: float
+    label_scale: float
+
+    def base(self) -> Floats | None:
+        """(columns,) what must be taken off dense rows themselves, where a mean is huge."""
+        if not np.any(np.abs(self.mean) * self.inverse > _SAFE_RATIO):
+            return None
+        return self.mean.astype(np.float32)
+
+    def fold(self, weights: Doubles, bias: Doubles) -> tuple[Doubles, Doubles]:
+        """Scaled (columns, outputs) weights and (outputs,) bias, as weights over raw rows."""
+        raw = weights * self.inverse[:, None]
+        shifted = bias - self.mean @ raw
+        return raw * self.label_scale, shifted * self.label_scale + self.label_mean
+
+
+def scaler(
+    given: LinearLearnerHyperparameters, features: Moments, labels: Moments, sparse: bool
+) -> Scaler:
+    """What normalize_* and unbias_* ask for, of the rows seen.
+
+    Dense columns get mean 0 and deviation 1. Sparse ones are not centred, unless unbias_data is
+    set: that would fill every zero; and they are scaled by their stored values alone, since a
+    rare column has a tiny deviation and would be blown up.
+    """
+    centred = given.unbias_data if given.unbias_data is not None else given.use_bias and not sparse
+    mean = features.mean if centred else np.zeros_like(features.mean)
+    regressor = given.predictor_type == REGRESSOR
+    label_scaled = regressor and given.normalize_label is not False
+    unbias = given.unbias_label if given.unbias_label is not None else given.use_bias
+    deviation = float(np.sqrt(labels.variance()[0]))
+    return Scaler(
+        mean,
+        _inverse(given, features, stored_only=sparse and not centred),
+        float(labels.mean[0]) if regressor and unbias else 0.0,
+        deviation if label_scaled and deviation > 0 else 1.0,
+    )
+
+
+def _inverse(given: LinearLearnerHyperparameters, seen: Moments, stored_only: bool) -> Doubles:
+    if given.normalize_data is False:
+        return np.ones_like(seen.mean)
+    if stored_only:
+        size = np.sqrt(seen.nonzero_mean_square())
+        known = size[size > 0]
+        return 1 / np.where(size > 0, size, known.mean() if len(known) else 1.0)
+    deviation = np.sqrt(seen.variance())
+    # A constant teaches nothing but rounding; one that is zero so far may yet be a rare flag.
+    constant = deviation <= 1e-6 * np.abs(seen.mean)
+    inverse = 1 / np.where(deviation > 0, deviation, 1.0)
+    return np.where(constant & (seen.mean != 0), 0.0, inverse)

@@ -1,0 +1,118 @@
+"""All that training remembers. Its size depends on columns, outputs and models, not on rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.algorithms.linear_learner.scaler import Scaler
+from tidemill.data.batch import Floats
+from tidemill.stats.moments import Moments
+from tidemill.stats.score_histogram import ScoreHistogram
+
+Doubles = NDArray[np.float64]
+
+SURVEY, TRAIN, CALIBRATE, DONE = "survey", "train", "calibrate", "done"
+"""The passes: look at the first rows · epochs of steps · judge the candidates · over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the first rows look like.
+
+    classes: (classes,) weight of the rows of each class, of classifiers; else empty
+    sparse: whether any batch was
+    """
+
+    rows: int
+    features: Moments
+    labels: Moments
+    classes: Doubles
+    sparse: bool
+
+    def merge(self, other: Survey) -> Survey:
+        """Of both workers' rows."""
+        return Survey(
+            self.rows + other.rows,
+            self.features.merge(other.features),
+            self.labels.merge(other.labels),
+            self.classes + other.classes,
+            self.sparse or other.sparse,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """Where the optimizer stands: the columns of every array are (outputs, models) in one.
+
+    weights: (columns + 1, outputs · models) float32 in scaled space, the last row is the bias
+    moments: the optimizer's memory, of the same shape
+    drag: sum over this pass's steps of (steps before it) · (its change); it gives the mean of the
+    pass's iterates without touching every weight at every step
+    steps: ever made · steps_of_pass: in this pass · largest: rows of the largest batch so far
+    """
+
+    weights: Floats
+    moments: tuple[Floats, ...]
+    drag: Floats
+    steps: int
+    steps_of_pass: int
+    largest: int
+
+    def average(self) -> Floats:
+        """The mean of this pass's iterates (Polyak & Juditsky, 1992): far less noisy than the
+        last of them, and what a pass is judged by and may be served as."""
+        if not self.steps_of_pass:
+            return self.weights
+        return self.weights + self.drag / np.float32(self.steps_of_pass)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Losses seen since the last closed pass: loss is (models,), summed over weighted rows."""
+
+    rows: int
+    weight: float
+    loss: Doubles
+
+    def merge(self, other: Evidence) -> Evidence:
+        """Of both workers' rows."""
+        return Evidence(self.rows + other.rows, self.weight + other.weight, self.loss + other.loss)
+
+    def mean(self) -> Doubles:
+        """(models,) loss a row; infinite where it is not a number, or of no rows."""
+        if not self.weight:
+            return np.full(len(self.loss), np.inf)
+        return np.nan_to_num(self.loss / self.weight, nan=np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearState:
+    """phase: which pass this is · survey: None until a row comes · the rest: None before TRAIN.
+
+    train, held: evidence of this pass · best: each model's averaged weights of its best pass, and
+    best_loss (models,) what they lost there · histogram: the candidates' scores in CALIBRATE
+    train_loss, held_loss: of the last pass, by
+    model · epoch: passes trained · stalled: of which the last so many brought no gain
+    chosen, threshold: the outcome, once DONE
+    """
+
+    phase: str = SURVEY
+    held_out: bool = False
+    survey: Survey | None = None
+    scaler: Scaler | None = None
+    iterate: Iterate | None = None
+    train: Evidence | None = None
+    held: Evidence | None = None
+    best: Floats | None = None
+    best_loss: Doubles | None = None
+    histogram: ScoreHistogram | None = None
+    train_loss: Doubles | None = None
+    held_loss: Doubles | None = None
+    epoch: int = 0
+    stalled: int = 0
+    lowest: float = float("inf")
+    chosen: int = 0
+    threshold: float = 0.0
