@@ -77,7 +77,8 @@ def _arrow(body: bytes) -> Floats | None:
     at = 0
     for batch in table.to_batches():
         for index, column in enumerate(batch.columns):
-            out[at : at + len(column), index] = column.to_numpy()
+            # Not to_numpy(), which imports pandas: a fifth of a second.
+            out[at : at + len(column), index] = np.from_dlpack(column)
         at += len(batch)
     return out
 
