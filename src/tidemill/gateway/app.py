@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from tidemill.auth.credentials import Credentials
-from tidemill.auth.identity import Identity
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.call import Platform
 from tidemill.gateway.door import Door
-from tidemill.gateway.wire.errors import Fault
+from tidemill.gateway.s3.app import S3
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
 
@@ -31,14 +30,19 @@ def build(
 ) -> Starlette:
     """The application. verbs: over the store · account: 12 digits · clock: judges signatures."""
     platform = Platform(home, verbs, Buckets(home.buckets), account)
-    door = Door(platform, credentials.keys, _no_s3, clock)
+    s3 = S3(platform.buckets, account, credentials.keys)
+    door = Door(platform, credentials.keys, s3, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await s3.start()
+        yield
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await door(Request(scope, receive))
+        try:
+            response = await door(Request(scope, receive))
+        except ClientDisconnect:
+            return  # nobody is left to answer
         await response(scope, receive, send)
 
-    return Starlette(routes=[Mount("/", serve)])
-
-
-async def _no_s3(request: Request, identity: Identity) -> Response:
-    raise Fault("NotImplemented", "A header you provided implies functionality.", status=501)
+    return Starlette(routes=[Mount("/", serve)], lifespan=lifespan)

@@ -83,7 +83,7 @@ class Door:
     def _work(
         self, spoken: Spoken, name: str, sent: bytes | dict[str, str], who: Identity, id: str
     ) -> bytes:
-        """In a thread: the first call of a service reads its description, and all read the store."""
+        """In a thread: it reads the store, and at its first call a service's description."""
         operation, handler = spoken.find(name)
         asked = protocols.read(sent, operation.input)
         done: dict[str, Any] | None = handler(Call(operation, asked, who.region, self.platform))
@@ -98,7 +98,7 @@ class Door:
             log.error(
                 "%s %s (%s) failed", seen.method, seen.target or seen.path, id, exc_info=error
             )
-        return protocols.refuse(dialect, said, id)
+        return protocols.refuse(dialect, said, id, is_head=seen.method == "HEAD")
 
 
 async def _body(request: Request) -> bytes:

@@ -92,7 +92,7 @@ def reply(dialect: Dialect, version: str, body: bytes, id: str) -> Response:
     return Response(body, 200, {"x-amzn-RequestId": id, "Content-Type": kind})
 
 
-def refuse(dialect: Dialect, said: Answer, id: str) -> Response:
+def refuse(dialect: Dialect, said: Answer, id: str, *, is_head: bool = False) -> Response:
     """An error. JSON clients look into the body for the code, REST ones into the header."""
     headers = {"x-amzn-RequestId": id, "x-amzn-errortype": said.code}
     if dialect == "query":
@@ -103,7 +103,7 @@ def refuse(dialect: Dialect, said: Answer, id: str) -> Response:
             f"{escape(said.message)}</Message><RequestId>{id}</RequestId></Error>"
         ).encode()
         headers = {"x-amz-request-id": id, "Content-Type": "application/xml"}
-        return Response(body, said.status, headers)
+        return Response(b"" if is_head else body, said.status, headers)
     kind = "application/json" if dialect == "rest-json" else "application/x-amz-json-1.1"
     body = json.dump({"__type": said.code, "message": said.message, "Message": said.message})
     return Response(body, said.status, {**headers, "Content-Type": kind})
