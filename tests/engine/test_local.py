@@ -34,10 +34,9 @@ def engine() -> LocalEngine:
 @pytest.fixture
 def home(tmp_path: Path, engine: LocalEngine) -> Iterator[Path]:
     yield tmp_path / "home"
-    handle = engine.find(tmp_path / "home")
-    if handle is not None:
-        engine.stop(handle, 0.0)
-        wait_for(lambda: engine.look(handle))
+    handle = engine.start(Task(FOREVER, tmp_path / "home"))  # finds what may still run there
+    engine.stop(handle, 0.0)
+    wait_for(lambda: engine.look(handle))
 
 
 def test_a_pid_given_to_another_process_is_not_the_worker(
@@ -48,15 +47,6 @@ def test_a_pid_given_to_another_process_is_not_the_worker(
     assert found is not None
     assert found.code == -9
     engine.stop(ours, 0.0)  # we are still here
-
-
-def test_a_worker_is_found_by_its_home_alone(engine: LocalEngine, home: Path) -> None:
-    assert engine.find(home) is None
-    handle = engine.start(Task(FOREVER, home))
-    assert LocalEngine().find(home) == handle
-    engine.stop(handle, 0.0)
-    wait_for(lambda: engine.look(handle))
-    assert engine.find(home) is None
 
 
 def test_what_lingers_after_its_last_act_has_ended(engine: LocalEngine, home: Path) -> None:

@@ -127,14 +127,6 @@ class LocalEngine:
             piece = b""
         return piece, offset + len(piece)
 
-    def find(self, home: Path) -> str | None:
-        """The handle of what runs in a home, whoever started it."""
-        if not (home / "lock").exists():
-            return None
-        with _locked(home) as lock:
-            running = None if lock is not None else _holder(home)
-        return None if running is None else str(running)
-
     def _noted(self, worker: _Handle) -> str:
         handle = str(worker)
         if self._watch is not None and handle not in self._watched:
