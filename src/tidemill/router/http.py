@@ -133,8 +133,8 @@ class Connection(asyncio.Protocol):
         self._ending = self._client_ended = True
         if self._current is not None or self._lingering:
             return False
-        for exchange in self._line:
-            exchange.request.keep_alive = False
+        if self._line:
+            self._line[-1].request.keep_alive = False
         return bool(self._line)
 
     def pause_writing(self) -> None:
@@ -311,7 +311,6 @@ class Connection(asyncio.Protocol):
         """Take no further request; close once the line is empty."""
         self._ending = True
         if self._line:
-            for exchange in self._line:
-                exchange.request.keep_alive = False
+            self._line[-1].request.keep_alive = False
         elif not self._transport.is_closing():
             self._transport.close()
