@@ -1,0 +1,143 @@
+"""S3's REST protocol over ``storage``: which operation a request asks for, and its errors."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tidemill.auth.identity import Identity
+from tidemill.errors import TidemillError
+from tidemill.gateway.s3 import buckets, listing, multipart, objects, puts, settings
+from tidemill.gateway.s3.call import Call, Server, off_loop, parse
+from tidemill.gateway.s3.problem import Problem, answer, explain, not_implemented
+from tidemill.storage.bucket import Buckets
+from tidemill.storage.multipart import Uploads
+
+Operation = Callable[[Call], Awaitable[Response]]
+_log = logging.getLogger(__name__)
+
+# (method, the query parameter that tells the operation): the first that the request has decides.
+_ON_BUCKET: Mapping[tuple[str, str], Operation] = {
+    ("GET", "uploads"): multipart.list_uploads,
+    ("GET", "versions"): listing.versions,
+    ("GET", "list-type"): listing.version_2,
+    ("GET", ""): listing.version_1,
+    ("HEAD", ""): buckets.head,
+    ("PUT", ""): buckets.create,
+    ("DELETE", ""): buckets.delete,
+    ("POST", "delete"): objects.delete_many,
+}
+_ON_OBJECT: Mapping[tuple[str, str], Operation] = {
+    ("GET", "uploadId"): multipart.list_parts,
+    ("GET", "tagging"): puts.get_tags,
+    ("GET", "acl"): settings.acl_of_object,
+    ("GET", "attributes"): objects.attributes,
+    ("GET", ""): objects.get,
+    ("HEAD", ""): objects.head,
+    ("PUT", "uploadId"): multipart.put_part,
+    ("PUT", "tagging"): puts.put_tags,
+    ("PUT", ""): puts.put,
+    ("POST", "uploads"): multipart.create,
+    ("POST", "uploadId"): multipart.complete,
+    ("DELETE", "uploadId"): multipart.abort,
+    ("DELETE", "tagging"): puts.delete_tags,
+    ("DELETE", ""): objects.delete,
+}
+_COPIES: Mapping[Operation, Operation] = {
+    puts.put: puts.copy,
+    multipart.put_part: multipart.copy_part,
+}
+_ELSEWHERE = ("legal-hold", "restore", "retention", "select", "torrent")
+
+
+class S3:
+    """The S3 service of one account. keys: access key id → secret, as the gateway verifies with."""
+
+    def __init__(self, store: Buckets, account: str, keys: Mapping[str, str]) -> None:
+        self._server = Server(store, Uploads(store), account, keys)
+
+    async def start(self) -> None:
+        """Clear away what processes that died have left."""
+        await off_loop(self._server.buckets.sweep)
+        await off_loop(self._server.uploads.sweep)
+
+    async def __call__(self, request: Request, identity: Identity) -> Response:
+        """Answer a request whose signature was found good; never raises."""
+        request_id = secrets.token_hex(8).upper()
+        try:
+            call = parse(self._server, request, identity)
+            response = await _operation(call)(call)
+        except Exception as error:
+            response = answer(
+                _told(error, request),
+                resource=request.url.path,
+                request_id=request_id,
+                is_head=request.method == "HEAD",
+            )
+        response.headers["x-amz-request-id"] = request_id
+        response.headers["x-amz-id-2"] = "tidemill"
+        return response
+
+
+def _told(error: Exception, request: Request) -> Problem:
+    if isinstance(error, TidemillError):
+        return explain(error)
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return Problem("InternalError", 500, f"We encountered an internal error: {error}.")
+
+
+def _operation(call: Call) -> Operation:
+    if not call.bucket:
+        if call.method != "GET":
+            raise _not_allowed(call)
+        return buckets.list_all
+    return _on_object(call) if call.key else _on_bucket(call)
+
+
+def _on_bucket(call: Call) -> Operation:
+    for name in settings.OF_BUCKET:
+        if name in call.query and "list-type" not in call.query:
+            return _setting(call, name)
+    return _chosen(_ON_BUCKET, call)
+
+
+def _setting(call: Call, name: str) -> Operation:
+    if call.method == "GET":
+        return lambda call: settings.get_of_bucket(call, name)
+    if call.method == "DELETE":
+        return lambda call: settings.delete_of_bucket(call, name)
+    raise not_implemented(f"{call.method} {name}")
+
+
+def _on_object(call: Call) -> Operation:
+    for name in _ELSEWHERE:
+        if name in call.query:
+            raise not_implemented(name)
+    if call.method == "PUT" and "acl" in call.query:
+        raise not_implemented("PUT acl")
+    if call.query.get("versionId", "null") != "null":
+        raise Problem("NoSuchVersion", 404, "The specified version does not exist.")
+    operation = _chosen(_ON_OBJECT, call)
+    if "x-amz-copy-source" in call.headers:
+        operation = _COPIES.get(operation, operation)
+    return operation
+
+
+def _chosen(table: Mapping[tuple[str, str], Operation], call: Call) -> Operation:
+    for (method, parameter), operation in table.items():
+        if method == call.method and (parameter in call.query or not parameter):
+            return operation
+    raise _not_allowed(call)
+
+
+def _not_allowed(call: Call) -> Problem:
+    return Problem(
+        "MethodNotAllowed",
+        405,
+        "The specified method is not allowed against this resource.",
+        Method=call.method,
+    )
