@@ -149,10 +149,14 @@ class KMeans(Algorithm[KMeansState]):
 
     def evaluate(self, model: KMeansModel, batch: Batch) -> KMeansEvaluation:
         distances = model.predict(batch)["distance_to_cluster"].astype(np.float64)
-        weights = np.ones(len(batch)) if batch.weights is None else batch.weights
-        return KMeansEvaluation(
-            float(distances**2 @ weights), float(weights.sum()), self.hyperparameters.eval_metrics
-        )
+        weights = _weights(batch)
+        names = self.hyperparameters.eval_metrics
+        return KMeansEvaluation(float(distances**2 @ weights), float(weights.sum()), names)
+
+    def reopen(self, state: KMeansState) -> KMeansState:
+        """The state with its centres, as heavy as their rows, following a stream once more."""
+        columns = self.hyperparameters.feature_dim
+        return replace(state, sums=np.zeros((0, columns)), counts=np.zeros(0))
 
     def close_pass(self, state: KMeansState) -> KMeansState:
         state = replace(state, passes=state.passes + 1)
@@ -194,15 +198,14 @@ class KMeans(Algorithm[KMeansState]):
         """The first rows become centres; then centres move towards the rows nearest to them."""
         state = replace(
             state,
-            weight=state.weight + _weight(batch),
+            weight=state.weight + float(_weights(batch).sum()),
             rows=state.rows + len(batch),
             batches=state.batches + 1,
             answer=None,
         )
         room = self.most - len(state.centres)
         if room >= len(batch):
-            weights = np.ones(len(batch)) if batch.weights is None else batch.weights
-            return _with_centres(state, batch, weights.astype(np.float64))
+            return _with_centres(state, batch, _weights(batch))
         if room:
             chosen = self._seeds(state, batch, room)
             state = _with_centres(state, chosen, np.zeros(room))
@@ -212,9 +215,8 @@ class KMeans(Algorithm[KMeansState]):
         """Rows of the batch to start from, as ``init_method`` says."""
         draws = self._draws(_SEEDING, state.batches)
         rows = rows_of(batch, 0, len(batch), np.zeros_like(state.origin))
-        weights = None if batch.weights is None else batch.weights.astype(np.float64)
         method = _method(self.hyperparameters.init_method)
-        chosen = local_lloyd.oversample(rows - state.origin, weights, count, method, draws)
+        chosen = local_lloyd.oversample(rows - state.origin, _weights(batch), count, method, draws)
         return Batch(rows[chosen])
 
     def _observe(self, state: KMeansState, batch: Batch) -> KMeansState:
@@ -224,7 +226,7 @@ class KMeans(Algorithm[KMeansState]):
             sums=state.sums + evidence.sums,
             counts=state.counts + evidence.counts,
             loss=state.loss + evidence.loss(state.centres),
-            weight=state.weight + _weight(batch),
+            weight=state.weight + float(_weights(batch).sum()),
         )
 
     def _evidence(self, state: KMeansState, batch: Batch) -> Evidence:
@@ -329,8 +331,8 @@ def _method(word: str) -> str:
     return "random" if word == "random" else "kmeans++"
 
 
-def _weight(batch: Batch) -> float:
-    return float(len(batch) if batch.weights is None else batch.weights.sum(dtype=np.float64))
+def _weights(batch: Batch) -> Doubles:
+    return np.ones(len(batch)) if batch.weights is None else batch.weights.astype(np.float64)
 
 
 def _infinite() -> InvalidData:

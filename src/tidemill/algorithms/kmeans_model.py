@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidemill.algorithms.base import Columns, Measure
-from tidemill.algorithms.nearest import Labels, block_rows, labels_of, origin_of, rows_of
+from tidemill.algorithms.nearest import Each, Labels, block_rows, labels_of, origin_of, rows_of
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import InvalidData
 
@@ -23,14 +23,19 @@ class KMeansModel:
 
     def predict(self, batch: Batch) -> Columns:
         """``closest_cluster`` and ``distance_to_cluster`` (Euclidean), float32, of each row."""
-        if batch.columns != self.centres.shape[1]:
-            raise width_error(self.centres.shape[1], batch.columns)
-        near = _near_one if len(batch) <= _FEW else _near_many
-        labels, squares = near(self.centres, batch)
+        labels, squares = self.nearest(batch)
         return {
             "closest_cluster": labels.astype(np.float32),
             "distance_to_cluster": np.sqrt(squares),
         }
+
+    def nearest(self, batch: Batch, each: Each = map) -> tuple[Labels, Floats]:
+        """Index of the nearest centre and squared distance to it, of each row."""
+        if batch.columns != self.centres.shape[1]:
+            raise width_error(self.centres.shape[1], batch.columns)
+        if len(batch) <= _FEW:
+            return _near_few(self.centres, batch)
+        return _near_many(self.centres, batch, each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class KMeansEvaluation:
         return [Measure(name, values[name]) for name in self.names]
 
 
-def _near_one(centres: Floats, batch: Batch) -> tuple[Labels, Floats]:
+def _near_few(centres: Floats, batch: Batch) -> tuple[Labels, Floats]:
     """Nearest centre and squared distance, by differences: quickest for a few rows, and exact."""
     labels, squares = np.empty(len(batch), np.intp), np.empty(len(batch), np.float32)
     for at, row in enumerate(batch.dense()):
@@ -62,19 +67,23 @@ def _near_one(centres: Floats, batch: Batch) -> tuple[Labels, Floats]:
     return labels, squares
 
 
-def _near_many(centres: Floats, batch: Batch) -> tuple[Labels, Floats]:
+def _near_many(centres: Floats, batch: Batch, each: Each) -> tuple[Labels, Floats]:
     """Nearest centre and squared distance, by a matrix product a block of rows."""
     labels, squares = np.empty(len(batch), np.intp), np.empty(len(batch), np.float32)
     origin = origin_of(Batch(centres))
     turned = centres - origin
     step = block_rows(batch.columns, len(centres))
-    for start in range(0, len(batch), step):
-        stop = min(start + step, len(batch))
-        rows = rows_of(batch, start, stop, origin)
-        labels[start:stop] = label = labels_of(rows, turned)
-        gaps = turned[label]
+
+    def block(start: int) -> None:
+        rows = rows_of(batch, start, min(start + step, len(batch)), origin)
+        found = labels_of(rows, turned)
+        gaps = turned[found]
         np.subtract(rows, gaps, out=gaps)
-        squares[start:stop] = np.einsum("ij,ij->i", gaps, gaps)
+        labels[start : start + len(rows)] = found
+        squares[start : start + len(rows)] = np.einsum("ij,ij->i", gaps, gaps)
+
+    for _ in each(block, range(0, len(batch), step)):
+        pass
     return labels, squares
 
 

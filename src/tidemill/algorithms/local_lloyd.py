@@ -1,8 +1,9 @@
-"""Weighted points in memory, reduced to k centres: seeding, local search, Lloyd's iterations.
+"""Weighted points in memory, reduced to k centres: seeding and Lloyd's iterations.
 
 Seeds by squared distance are those of Arthur & Vassilvitskii, "k-means++" (2007), the best of
-several candidates at every step; the exchanges that then mend them are the local search of
-Lattanzi & Sohler, "A better k-means++ algorithm via local search" (2019).
+several candidates at every step. Three times as many as wanted are drawn, so that no cluster goes
+without; then those missed least are taken away (Chrobak, Kenyon & Young, "The reverse greedy
+algorithm for the metric k-median problem", 2006).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from tidemill.algorithms.nearest import Doubles, Each, Evidence, Labels, gather
 from tidemill.data.batch import Batch, Floats
 
-_SEEDED_ON = 2048
+_SPARE = 3
+_FEWEST, _MOST = 512, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,10 @@ def means(evidence: Evidence, centres: Floats) -> Floats:
 def seed(
     points: Floats, weights: Doubles, k: int, init: str, generator: np.random.Generator
 ) -> Labels:
-    """The indices of k points to start from. Memory: at most 2048² distances, or (2k)²."""
-    room = max(_SEEDED_ON, 2 * k)
-    if init == "random":
-        return _any(weights, k, generator)
+    """The indices of k points to start from. Memory: at most 4096² distances."""
+    room = min(_MOST, max(_FEWEST, 20 * k))
+    if init == "random" or 2 * k > room:
+        return oversample(points, weights, k, init, generator)
     if len(points) <= room:
         return _seed_by_distance(points, weights, k, generator)
     # Drawn by weight, so that the drawn points weigh the same.
@@ -96,13 +98,12 @@ def seed(
 
 
 def oversample(
-    points: Floats, weights: Doubles | None, count: int, init: str, generator: np.random.Generator
+    points: Floats, weights: Doubles, count: int, init: str, generator: np.random.Generator
 ) -> Labels:
     """Indices of ``count`` different points, far more than clusters: random or far from others.
 
     By distance they are drawn some at a time, as in Bahmani et al., "Scalable k-means++" (2012).
     """
-    weights = np.ones(len(points)) if weights is None else weights
     if init == "random":
         return _any(weights, count, generator)
     masses = weights.copy()
@@ -143,8 +144,8 @@ def _seed_by_distance(
     points: Floats, weights: Doubles, k: int, generator: np.random.Generator
 ) -> Labels:
     table = squared_distances(points)
-    chosen = _greedy(table, weights, k, generator)
-    return _exchange(table, weights, chosen, generator)
+    chosen = _greedy(table, weights, min(_SPARE * k, len(points)), generator)
+    return _winnow(table, weights, chosen, k)
 
 
 def _any(weights: Doubles, count: int, generator: np.random.Generator) -> Labels:
@@ -178,32 +179,26 @@ def _greedy(table: Floats, weights: Doubles, k: int, generator: np.random.Genera
     return chosen
 
 
-def _exchange(
-    table: Floats, weights: Doubles, chosen: Labels, generator: np.random.Generator
-) -> Labels:
-    """Local search: draw a point by distance, let it take the place of the seed missed least."""
-    k = len(chosen)
-    if k < 2:
-        return chosen
-    chosen = chosen.copy()
-    first, second, owner = _two_nearest(table, chosen)
-    for _ in range(k):
-        candidate = int(_draw(weights * first, 1, generator)[0])
-        to_new = table[candidate]
-        kept = np.minimum(first, to_new)
-        # What the rows of a seed pay more when it goes: they move to the second best or the new.
-        extra = np.bincount(owner, weights * (np.minimum(second, to_new) - kept), k)
-        worst = int(extra.argmin())
-        if weights @ kept + extra[worst] < weights @ first:
-            chosen[worst] = candidate
-            first, second, owner = _two_nearest(table, chosen)
-    return chosen
+def _winnow(table: Floats, weights: Doubles, chosen: Labels, k: int) -> Labels:
+    """Take away the seed that is missed least, again and again, until k are left."""
+    gaps = table[chosen]
+    owner, first, runner_up, second = _two_nearest(gaps.copy())
+    alive = np.ones(len(chosen), np.bool_)
+    for _ in range(len(chosen) - k):
+        missed = np.bincount(owner, weights * (second - first), len(chosen))
+        worst = int(np.where(alive, missed, np.inf).argmin())
+        alive[worst] = False
+        gaps[worst] = np.inf
+        hit = np.flatnonzero((owner == worst) | (runner_up == worst))
+        owner[hit], first[hit], runner_up[hit], second[hit] = _two_nearest(gaps[:, hit])
+    return chosen[alive]
 
 
-def _two_nearest(table: Floats, chosen: Labels) -> tuple[Floats, Floats, Labels]:
-    gaps = table[:, chosen]
-    rows = np.arange(len(gaps))
-    owner = gaps.argmin(axis=1)
-    first = gaps[rows, owner]
-    gaps[rows, owner] = np.inf
-    return first, gaps.min(axis=1), owner
+def _two_nearest(gaps: Floats) -> tuple[Labels, Floats, Labels, Floats]:
+    """Of each column the least row and its value, and the next; the table is used up."""
+    columns = np.arange(gaps.shape[1])
+    owner = gaps.argmin(axis=0)
+    first = gaps[owner, columns]
+    gaps[owner, columns] = np.inf
+    runner_up = gaps.argmin(axis=0)
+    return owner, first, runner_up, gaps[runner_up, columns]

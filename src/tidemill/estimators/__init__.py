@@ -1,0 +1,24 @@
+"""The built-in algorithms as scikit-learn estimators; needs ``pip install tidemill[sklearn]``.
+
+>>> from tidemill.estimators import KMeans
+>>> KMeans(n_clusters=2).fit([[1.0], [2.0], [10.0], [12.0]]).labels_.tolist()
+[1, 1, 0, 0]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidemill.estimators.kmeans import KMeans
+
+__all__ = ["KMeans"]
+
+_HOMES = {"KMeans": "tidemill.estimators.kmeans"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tidemill.estimators' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,155 @@
+"""What the estimators share: arrays as batches, data in memory as a channel, work side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tidemill.data.batch import Batch, Csr, Floats
+from tidemill.data.cursor import START, Cursor
+from tidemill.errors import Invalid, Missing
+
+try:
+    from sklearn.base import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        ClusterMixin,
+        TransformerMixin,
+    )
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+    from threadpoolctl import ThreadpoolController
+except ImportError as error:
+    raise Missing(
+        "the estimators need scikit-learn", got=str(error), do="pip install 'tidemill[sklearn]'"
+    ) from error
+
+# From here, and not from scikit-learn, so that its absence is told of in one place.
+__all__ = [
+    "BaseEstimator",
+    "ClassNamePrefixFeaturesOutMixin",
+    "ClusterMixin",
+    "InMemory",
+    "InvalidInput",
+    "TransformerMixin",
+    "check_is_fitted",
+    "distinct",
+    "features_of",
+    "seed_of",
+    "side_by_side",
+    "weights_of",
+]
+_LITTLE_WORK = 1e8
+
+
+class InvalidInput(Invalid, ValueError):
+    """Input that can never work, also as the ValueError that scikit-learn's tools look for."""
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Rows in memory as a channel: batches of ``batch_rows``, in the same order in every pass."""
+
+    rows: Batch
+    batch_rows: int
+
+    def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
+        for at in range(start.offset, len(self.rows), self.batch_rows):
+            stop = min(at + self.batch_rows, len(self.rows))
+            yield self.rows.rows(at, stop), Cursor(offset=stop)
+
+
+def features_of(estimator: Any, X: Any, *, reset: bool) -> Floats | Csr:
+    """X checked by scikit-learn's rules, as float32 rows; a scipy.sparse X as Csr.
+
+    reset: whether this X decides ``n_features_in_`` (fit) or must agree with it (predict).
+    """
+    checked = validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
+    )
+    if not hasattr(checked, "indptr"):
+        return checked  # type: ignore[no-any-return]
+    return Csr(
+        checked.indptr.astype(np.int64),
+        checked.indices.astype(np.int64),
+        checked.data,
+        checked.shape[1],
+    )
+
+
+def weights_of(sample_weight: Any, rows: int) -> Floats | None:
+    """(rows,) float32 weights, or None where all rows weigh one."""
+    if sample_weight is None:
+        return None
+    weights: Floats = _check_sample_weight(
+        sample_weight, np.empty((rows, 1), np.float32), ensure_non_negative=True
+    )
+    if not weights.any():
+        raise InvalidInput(
+            "at least one row must weigh more than zero",
+            got="sample_weight of zeros",
+            do="Leave sample_weight out, or give a positive one.",
+        )
+    return weights
+
+
+def distinct(rows: Batch) -> Batch:
+    """The different rows in order, each with the weight of all that equal it; none weighs zero.
+
+    What is learned from these can depend neither on the order of the rows nor on whether a row
+    comes twice or weighs two. Sorts: for small data.
+    """
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights.astype(np.float64)
+    features, which = np.unique(rows.dense()[weights > 0], axis=0, return_inverse=True)
+    total = np.bincount(which.ravel(), weights[weights > 0], len(features))
+    return Batch(features, weights=total.astype(np.float32))
+
+
+def seed_of(random_state: Any) -> int:
+    """The seed that scikit-learn's ``random_state`` stands for: None, a number or a generator."""
+    if isinstance(random_state, np.random.RandomState | np.random.Generator):
+        draw = getattr(random_state, "integers", None) or random_state.randint  # type: ignore[union-attr]
+        return int(draw(0, 2**31 - 1))
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return int(random_state)
+
+
+@contextlib.contextmanager
+def side_by_side(operations: float) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A ``map`` that uses all cores for this many operations; little work is done in turn.
+
+    Each core runs its own single-threaded matrix products, so that what stands between these runs
+    in parallel too. Results come in order: they do not depend on the number of cores.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1 or operations < _LITTLE_WORK:
+        yield map
+        return
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
+        yield functools.partial(_in_order, pool, 2 * cores)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, ahead: int, work: Callable[[Any], Any], items: Iterable[Any]
+) -> Iterator[Any]:
+    """Unlike the pool's own map, keeps no more than ``ahead`` results waiting."""
+    waiting: deque[Future[Any]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
