@@ -29,7 +29,7 @@ OBJECTIVES = {
 }
 """The words that a log line calls each loss by."""
 
-_FARTHEST = np.float32(-80)
+_FARTHEST = np.float32(80)
 """exp(80) is still a float32; beyond it a logistic loss is counted as this much."""
 
 
@@ -51,7 +51,7 @@ def loss_of(name: str, given: LinearLearnerHyperparameters) -> Loss:
 
 def logistic(scores: Floats, labels: Floats, rows: Floats, spare: Floats) -> Floats:
     """Cross-entropy of labels 0 and 1: log(1 + exp(-z)) + (1 - y) z."""
-    np.maximum(scores, _FARTHEST, out=scores)
+    scores.clip(-_FARTHEST, _FARTHEST, out=scores)
     total = ((1 - labels) * rows) @ scores
     np.negative(scores, out=scores)
     np.exp(scores, out=scores)

@@ -61,13 +61,13 @@ def _averaged(
 def _mean(left: Iterate, right: Iterate, share: float) -> Iterate:
     weights = _mix(left.weights, right.weights, share)
     average = _mix(left.average(), right.average(), share)
-    steps_of_pass = max(left.steps_of_pass, right.steps_of_pass)
+    averaged = max(left.averaged, right.averaged)
     return Iterate(
         weights,
         tuple(_mix(a, b, share) for a, b in zip(left.moments, right.moments, strict=True)),
-        (average - weights) * np.float32(steps_of_pass),
+        (average - weights) * np.float32(averaged),
         max(left.steps, right.steps),
-        steps_of_pass,
+        averaged,
         max(left.largest, right.largest),
     )
 

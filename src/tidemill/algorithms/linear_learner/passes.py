@@ -80,23 +80,30 @@ def close_epoch(given: LinearLearnerHyperparameters, state: LinearState) -> Line
     enough = gain > given.early_stopping_tolerance * abs(state.lowest) or state.epoch == 0
     stalled = 0 if enough else state.stalled + 1
     models = len(loss)
-    iterate.drag.fill(0)
+    epoch = state.epoch + 1
     state = replace(
         state,
-        iterate=replace(iterate, steps_of_pass=0),
+        iterate=_restarted(iterate) if epoch & (epoch - 1) == 0 else iterate,
         train=_nothing(models),
         held=_nothing(models),
         best=best,
         best_loss=best_loss,
         train_loss=train.mean(),
         held_loss=held.mean() if held.rows else None,
-        epoch=state.epoch + 1,
+        epoch=epoch,
         stalled=stalled,
         lowest=min(state.lowest, float(loss.min())),
     )
     if state.epoch < given.epochs and stalled < given.early_stopping_patience:
         return state
     return _end_training(given, state, best_loss)
+
+
+def _restarted(iterate: Iterate) -> Iterate:
+    """The averaging begun anew: after passes 1, 2, 4, 8 …, so that the mean is always over the
+    later half of training, about, and forgets how it began."""
+    iterate.drag.fill(0)
+    return replace(iterate, averaged=0)
 
 
 def _end_training(

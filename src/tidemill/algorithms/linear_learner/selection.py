@@ -29,7 +29,8 @@ def choose(
     at = np.array([_nearest_to_zero(thresholds, row) for row in value])
     reached = value[np.arange(len(loss)), at]
     reached = np.where(np.isfinite(loss), reached, -np.inf)
-    model = int(np.lexsort((loss, -reached))[0])
+    alike = reached >= reached.max() - _noise(given, table, reached.max())
+    model = int(np.where(alike, loss, np.inf).argmin())
     return model, _within(thresholds, int(at[model]))
 
 
@@ -52,6 +53,17 @@ def criterion(given: LinearLearnerHyperparameters, table: Confusion) -> Doubles:
 def _beyond(reached: Doubles, target: float, then: Doubles) -> Doubles:
     answer: Doubles = np.where(reached >= target, 1 + then, reached - target)
     return answer
+
+
+def _noise(given: LinearLearnerHyperparameters, table: Confusion, value: float) -> float:
+    """Half a standard error: candidates nearer than that are alike, and their loss decides.
+
+    It is the steadier measure, so this is what keeps a few lucky rows from choosing the model.
+    """
+    everyone = given.binary_classifier_model_selection_criteria == "accuracy"
+    rows = table.positive[0, 0] + (table.negative[0, 0] if everyone else 0)
+    share = value % 1
+    return float(0.5 * np.sqrt(share * (1 - share) / max(rows, 1.0)))
 
 
 def _nearest_to_zero(thresholds: Doubles, value: Doubles) -> int:

@@ -49,24 +49,24 @@ class Iterate:
 
     weights: (columns + 1, outputs · models) float32 in scaled space, the last row is the bias
     moments: the optimizer's memory, of the same shape
-    drag: sum over this pass's steps of (steps before it) · (its change); it gives the mean of the
-    pass's iterates without touching every weight at every step
-    steps: ever made · steps_of_pass: in this pass · largest: rows of the largest batch so far
+    drag: sum over the averaged steps of (steps before it) · (its change); it gives their mean
+    without touching every weight at every step
+    steps: ever made · averaged: the last so many of them · largest: rows of the largest batch
     """
 
     weights: Floats
     moments: tuple[Floats, ...]
     drag: Floats
     steps: int
-    steps_of_pass: int
+    averaged: int
     largest: int
 
     def average(self) -> Floats:
-        """The mean of this pass's iterates (Polyak & Juditsky, 1992): far less noisy than the
-        last of them, and what a pass is judged by and may be served as."""
-        if not self.steps_of_pass:
+        """The mean of the last iterates (Polyak & Juditsky, 1992): far less noisy than any one of
+        them, and what a pass is judged by and may be served as."""
+        if not self.averaged:
             return self.weights
-        return self.weights + self.drag / np.float32(self.steps_of_pass)
+        return self.weights + self.drag / np.float32(self.averaged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,7 @@ class Stepper:
         # A short last batch counts by its rows, or its noise would jolt a settled model.
         gradient *= np.float32(len(labels) / largest / weight)
         self._apply(at, active.index, weights, gradient)
-        after = Iterate(
-            at.weights, at.moments, at.drag, at.steps + 1, at.steps_of_pass + 1, largest
-        )
+        after = Iterate(at.weights, at.moments, at.drag, at.steps + 1, at.averaged + 1, largest)
         return after, lost, weight
 
     def lose(
@@ -162,7 +160,7 @@ class Stepper:
         if self.l1 is not None:
             change = change + shrinkage(weights - change, own * self.l1[-size:])
         weights -= change
-        drag = change * np.float32(at.steps_of_pass)
+        drag = change * np.float32(at.averaged)
         if index is None:
             np.add(at.drag, drag, out=at.drag)
             return
