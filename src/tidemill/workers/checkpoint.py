@@ -20,7 +20,6 @@ from tidemill.workers import sealed
 State = TypeVar("State")
 KEPT = 2
 LEAST_PAUSE = 1.0
-"""Seconds between two saves, at least."""
 SHARE = 0.05
 """The most of the training time that saving may take."""
 
@@ -28,16 +27,23 @@ SHARE = 0.05
 class Checkpoints(Generic[State]):
     """The checkpoints of one worker, newest last; only the newest ``KEPT`` stay.
 
-    run: a text that names the run (see ``fingerprint``); checkpoints of others are not resumed.
+    run: a text that names the run (see ``fingerprint``); checkpoints of others are not resumed
+    least_pause: seconds between two saves, at least
     """
 
     def __init__(
-        self, directory: Path, run: str, clock: Callable[[], float] = time.monotonic
+        self,
+        directory: Path,
+        run: str,
+        *,
+        least_pause: float = LEAST_PAUSE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory, self._run, self._clock = directory, run, clock
+        self._least_pause = least_pause
         directory.mkdir(parents=True, exist_ok=True)
         self._number = max((int(p.stem) for p in self._files()), default=0)
-        self._next = clock() + LEAST_PAUSE
+        self._next = clock() + least_pause
 
     def is_due(self) -> bool:
         """Whether enough time has passed since the last save."""
@@ -53,7 +59,7 @@ class Checkpoints(Generic[State]):
         for old in self._files()[:-KEPT]:
             old.unlink()
         ended = self._clock()
-        self._next = ended + max(LEAST_PAUSE, (ended - begun) / SHARE)
+        self._next = ended + max(self._least_pause, (ended - begun) / SHARE)
         return path
 
     def newest(self, kind: type[State]) -> Position[State] | None:

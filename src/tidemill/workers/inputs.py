@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from tidemill.storage.bucket import Buckets
 from tidemill.workers.home import write_json
 
 Files = dict[str, tuple[Path, ...]]
-_GZIP = b"\x1f\x8b"
 
 
 def download(
@@ -164,7 +161,7 @@ def _bring(
     try:
         source = buckets.path(bucket, key).resolve(strict=True)
         target = _free_place(directory, name)
-        _place(channel, source, target)
+        _place(source, target)
     except (OSError, NotFound) as error:
         raise NotFound(
             f"Data download failed:channel {channel.name!r}: a readable object s3://{bucket}/{key}",
@@ -189,29 +186,12 @@ def _free_place(directory: Path, name: str) -> Path:
     return target
 
 
-def _place(channel: Channel, source: Path, target: Path) -> None:
-    with source.open("rb") as stream:
-        is_gzip = stream.read(2) == _GZIP
-    if channel.compression == "Gzip" or (is_gzip and target.suffix == ".gz"):
-        _unzip(channel, source, target)
-        return
+def _place(source: Path, target: Path) -> None:
     # A hard link keeps these very bytes even if the object is replaced while the job runs.
     try:
         os.link(source, target)
     except OSError:
         target.symlink_to(source)
-
-
-def _unzip(channel: Channel, source: Path, target: Path) -> None:
-    try:
-        with gzip.open(source) as packed, target.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, 1 << 20)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InvalidData(
-            f"channel {channel.name!r}: gzip data in {target.name}",
-            got=str(error),
-            do="Upload the object again, or set CompressionType to None.",
-        ) from error
 
 
 def _absent(channel: Channel, region: str, found: str) -> NotFound:

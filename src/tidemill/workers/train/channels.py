@@ -58,15 +58,17 @@ class Channels:
                 got=channel.content_type,
                 do="Convert the data, or name the content type that they have.",
             )
-        if not self._files[channel.name]:
+        files = self._files[channel.name]
+        if not files:
             return None
         labels = kind.label_size
         return stream.open_files(
-            self._files[channel.name],
+            files,
             kind,
             batch_rows=self._batch_rows,
             label_size=self._declaration.label_size if labels is None else labels,
             shuffle_seed=channel.shuffle_seed,
+            is_compressed=channel.compression == "Gzip" or all(f.suffix == ".gz" for f in files),
         )
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.training_job import TrainingJob, from_document
 from tidemill.storage.bucket import Buckets
-from tidemill.workers.checkpoint import fingerprint
+from tidemill.workers.checkpoint import LEAST_PAUSE, fingerprint
 from tidemill.workers.home import Desk, write_json
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """name: algo-1, … · names: of all hosts, in the order of merging · shared: their common
-    directory · wants_to_stop: true once SIGTERM came
+    directory · wants_to_stop: true once SIGTERM came · checkpoint_seconds: between two, at least
     """
 
     job: TrainingJob
@@ -29,6 +29,7 @@ class Host:
     buckets: Buckets
     desk: Desk
     wants_to_stop: Callable[[], bool]
+    checkpoint_seconds: float = LEAST_PAUSE
 
     @property
     def leads(self) -> bool:
@@ -86,4 +87,5 @@ def from_task(
         buckets=Buckets(Path(task["buckets"])),
         desk=desk,
         wants_to_stop=wants_to_stop,
+        checkpoint_seconds=task.get("checkpoint_seconds", LEAST_PAUSE),
     )

@@ -35,7 +35,9 @@ def learn(
 
     name: the algorithm's, for the log · passes: at most, as far as known
     """
-    checkpoints = Checkpoints[Any](host.home.checkpoints, host.run)
+    checkpoints = Checkpoints[Any](
+        host.home.checkpoints, host.run, least_pause=host.checkpoint_seconds
+    )
     peers = Peers(algorithm, host.meeting, host.name, host.names, wants_to_stop=host.wants_to_stop)
     resume = checkpoints.newest(type(algorithm.start()))
     if resume:

@@ -97,7 +97,8 @@ class Watch(Generic[State]):
             "Number of Batches Since Last Reset": self._batches,
         }
         self._log.metrics(self._name, "training", self._begun_at, values, epoch)
-        self._log.throughput("train", self._rows, seconds)
+        if self._rows:  # some algorithms end with a pass that needs none
+            self._log.throughput("train", self._rows, seconds)
         self._host.desk.progress(self._done, f"epoch {epoch}: {self._rows:,} rows")
         self._told = time.monotonic()
 

@@ -1,0 +1,70 @@
+"""A replica: ``python -m tidemill.workers.serve HOME``."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidemill.workers import one_thread  # isort: split
+
+from tidemill.spec.home import WorkerHome
+from tidemill.storage.bucket import Buckets
+from tidemill.workers.failure import explain
+from tidemill.workers.home import Desk, read_task, write_exit, write_failure
+from tidemill.workers.serve.answers import Answers
+from tidemill.workers.serve.model import open_model
+from tidemill.workers.serve.server import Server, listen
+
+assert one_thread
+
+
+def main(root: Path) -> int:
+    """Serve as the home's task.json says, until SIGTERM; the exit status of the process."""
+    home = WorkerHome(root)
+    told_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
+    home.exit.unlink(missing_ok=True)
+    task = read_task(home)
+    desk = Desk(home, task.get("wake", ""))
+    code = 0
+    try:
+        _serve(home, task, desk, told_to_stop)
+    except Exception as error:
+        failure = explain(error)
+        print(failure, flush=True)
+        write_failure(home, failure)
+        code = 1
+    write_exit(home, code)
+    desk.ring()
+    return code
+
+
+def _serve(
+    home: WorkerHome, task: Mapping[str, Any], desk: Desk, told_to_stop: threading.Event
+) -> None:
+    buckets = Buckets(Path(task["buckets"]))
+    model, declaration = open_model(home, buckets, task.get("model_uri"), task["image"])
+    answers = Answers(model, declaration, lambda text: print(text, flush=True))
+    bell, ringer = socket.socketpair()
+    ringer.setblocking(False)
+    signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
+    path = Path(task["socket"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    server = Server(listen(str(path)), answers, bell, told_to_stop.is_set)
+    # What was loaded stays to the end: the collector need not look at it again and again.
+    gc.freeze()
+    desk.ready(f"unix:{path}")
+    print(f"Serving {declaration.title} from {task['model_uri']} on {path}", flush=True)
+    server.run()
+    path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))

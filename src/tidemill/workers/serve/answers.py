@@ -1,0 +1,115 @@
+"""Requests in, answers out, as many at once as there are; no sockets here."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from tidemill.algorithms.base import Declaration, Model
+from tidemill.data import answer
+from tidemill.data import content_type as types
+from tidemill.errors import Missing, TidemillError, UnsupportedType
+from tidemill.spec.frame import Frame
+from tidemill.workers.serve.deal import deal
+from tidemill.workers.serve.load import Load, load
+
+_TEXT = b"text/plain; charset=utf-8\n"
+_BUG = "The model failed on this request; the replica's log has the details."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status: of HTTP · head: of a response frame (see ``spec.frame``)"""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+class Answers:
+    """Answers by one model. complain: is given the traceback of what only we can have caused."""
+
+    def __init__(
+        self, model: Model, declaration: Declaration, complain: Callable[[str], None] = print
+    ) -> None:
+        self._model, self._declaration, self._complain = model, declaration, complain
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Answer]:
+        """An answer for each request frame, in their order; never raises."""
+        if len(frames) == 1:
+            return self._kind(_kind_of(frames[0]), [frames[0].body])
+        groups: dict[tuple[bytes, bytes], list[int]] = {}
+        for index, frame in enumerate(frames):
+            groups.setdefault(_kind_of(frame), []).append(index)
+        found: dict[int, Answer] = {}
+        for kind, indices in groups.items():
+            answers = self._kind(kind, [frames[i].body for i in indices])
+            found.update(zip(indices, answers, strict=True))
+        return [found[i] for i in range(len(frames))]
+
+    def _kind(self, kind: tuple[bytes, bytes], bodies: Sequence[bytes]) -> list[Answer]:
+        """Answers to requests of one content type and accept."""
+        content_type, accept = (text.decode("latin-1") or None for text in kind)
+        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        try:
+            parsed = types.parse(content_type)
+            status = HTTPStatus.NOT_ACCEPTABLE
+            default = answer.in_kind(content_type, self._declaration.csv_accept)
+            media = answer.negotiate(accept, default)
+        except UnsupportedType as error:
+            return [_refusal(status, str(error))] * len(bodies)
+        found: list[Answer | None] = [None] * len(bodies)
+        try:
+            loads, errors = load(bodies, parsed)
+        except Exception as error:
+            return self._each(kind, bodies, error)
+        for index, wrong in errors.items():
+            found[index] = _refusal(_status_of(wrong), str(wrong))
+        for each in loads:
+            answers = self._load(each, media, kind, bodies)
+            for index, made in zip(each.requests, answers, strict=True):
+                found[index] = made
+        return [made for made in found if made is not None]
+
+    def _load(
+        self, load: Load, media: str, kind: tuple[bytes, bytes], bodies: Sequence[bytes]
+    ) -> list[Answer]:
+        declared = self._declaration
+        try:
+            columns = self._model.predict(load.batch)
+            parts = deal(
+                columns, load.counts, media, declared.response_key, declared.response_columns
+            )
+        except Exception as error:
+            return self._each(kind, [bodies[i] for i in load.requests], error)
+        head = media.encode() + b"\n"
+        return [Answer(HTTPStatus.OK, head, body) for body in parts]
+
+    def _each(
+        self, kind: tuple[bytes, bytes], bodies: Sequence[bytes], error: Exception
+    ) -> list[Answer]:
+        """What failed together is tried one by one, so that only the guilty are refused."""
+        if len(bodies) > 1:
+            return [a for body in bodies for a in self._kind(kind, [body])]
+        if isinstance(error, TidemillError):
+            return [_refusal(_status_of(error), str(error))]
+        self._complain("".join(traceback.format_exception(error)))
+        what = "".join(traceback.format_exception_only(error)).strip()
+        return [_refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"{_BUG} ({what})")]
+
+
+def _kind_of(frame: Frame) -> tuple[bytes, bytes]:
+    content_type, accept, *_ = (*frame.head.split(b"\n", 2), b"", b"")
+    return content_type, accept
+
+
+def _status_of(error: TidemillError) -> HTTPStatus:
+    if isinstance(error, Missing):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.BAD_REQUEST
+
+
+def _refusal(status: HTTPStatus, text: str) -> Answer:
+    return Answer(status, _TEXT, text.encode())

@@ -1,0 +1,96 @@
+"""One connection of a replica: frames out of a stream of bytes, and answers into it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from tidemill.spec.frame import HEADER, PING, PONG, REQUEST, RESPONSE, Frame, pack, unpack
+from tidemill.workers.serve.answers import Answer
+
+PIECE = 256 << 10
+"""Bytes taken from the socket at a time: some hundred small requests."""
+LARGEST_FRAME = 1 << 28
+MOST_UNSENT = 8 << 20
+"""Bytes of answers that may wait for a slow reader before no more is read from it."""
+
+
+class Connection:
+    """Never blocks: what the socket does not take at once is kept."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._inbox, self._outbox = bytearray(), bytearray()
+
+    @property
+    def has_part(self) -> bool:
+        """Whether the beginning of a frame waits for its rest."""
+        return bool(self._inbox)
+
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._outbox)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader at the other end is too slow to be given more."""
+        return len(self._outbox) > MOST_UNSENT
+
+    def receive(self) -> list[Frame]:
+        """The requests that have come whole. Raises ConnectionError when it is over."""
+        try:
+            piece = self.sock.recv(PIECE)
+        except BlockingIOError:
+            return []
+        if not piece:
+            raise ConnectionResetError("closed by the other end")
+        frames = self._whole(piece)
+        if all(frame.kind == REQUEST for frame in frames):
+            return frames
+        pongs = b"".join(pack(PONG, f.id, 0, b"", b"") for f in frames if f.kind == PING)
+        self._send(pongs)
+        return [frame for frame in frames if frame.kind == REQUEST]
+
+    def answer(self, frames: Sequence[Frame], answers: Sequence[Answer]) -> None:
+        """Send the answers to these requests. Raises ConnectionError when it is over."""
+        self._send(
+            b"".join(
+                [
+                    pack(RESPONSE, frame.id, answer.status, answer.head, answer.body)
+                    for frame, answer in zip(frames, answers, strict=True)
+                ]
+            )
+        )
+
+    def flush(self) -> None:
+        """Send what is kept, as far as the socket takes it. Raises ConnectionError."""
+        self._send(b"")
+
+    def _send(self, data: bytes) -> None:
+        waiting: bytes | bytearray = data
+        if self._outbox:
+            self._outbox += data
+            waiting = self._outbox
+        try:
+            sent = self.sock.send(waiting) if waiting else 0
+        except BlockingIOError:
+            sent = 0
+        if waiting is self._outbox:
+            del self._outbox[:sent]
+        elif sent < len(waiting):
+            self._outbox += data[sent:]
+
+    def _whole(self, piece: bytes) -> list[Frame]:
+        if self._inbox:
+            self._inbox += piece
+            frames, used = unpack(self._inbox)
+            del self._inbox[:used]
+        else:
+            frames, used = unpack(piece)
+            self._inbox += piece[used:]
+        if len(self._inbox) >= HEADER.size:
+            (length, *_) = HEADER.unpack_from(self._inbox)
+            if length > LARGEST_FRAME:
+                raise ConnectionAbortedError(f"a frame of {length} bytes")
+        return frames

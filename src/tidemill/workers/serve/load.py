@@ -1,0 +1,113 @@
+"""The bodies of many requests as few batches; a bad body spoils no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from tidemill.data import content_type as types
+from tidemill.data import request
+from tidemill.data.batch import Batch, Csr, concatenate
+from tidemill.data.content_type import ContentType
+from tidemill.data.formats import json
+from tidemill.errors import TidemillError
+
+_RECORD_MAGIC = 0xCED7230A.to_bytes(4, "little")
+Counts = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Rows of several requests. requests: their indices · counts: rows of each, in that order"""
+
+    batch: Batch
+    requests: Sequence[int]
+    counts: Counts
+
+
+def load(
+    bodies: Sequence[bytes], kind: ContentType
+) -> tuple[list[Load], Mapping[int, TidemillError]]:
+    """Batches of one width each, and what was wrong with the bodies that are in none."""
+    if len(bodies) > 1 and (joined := _together(bodies, kind)):
+        batch, counts = joined
+        return [Load(batch, range(len(bodies)), counts)], {}
+    return _one_by_one(bodies, kind)
+
+
+def _together(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    """All bodies in one go, the quick way; None when one of them is out of the ordinary."""
+    join = _JOINS.get(kind.media)
+    try:
+        return join(bodies, kind) if join else None
+    except TidemillError:
+        return None
+
+
+def _one_by_one(
+    bodies: Sequence[bytes], kind: ContentType
+) -> tuple[list[Load], Mapping[int, TidemillError]]:
+    alike: dict[tuple[int, bool], list[tuple[int, Batch]]] = {}
+    errors: dict[int, TidemillError] = {}
+    for index, body in enumerate(bodies):
+        try:
+            batch = request.decode(body, kind)
+        except TidemillError as error:
+            errors[index] = error
+        else:
+            key = (batch.columns, isinstance(batch.features, Csr))
+            alike.setdefault(key, []).append((index, batch))
+    loads = [
+        Load(concatenate([b for _, b in found]), [i for i, _ in found], [len(b) for _, b in found])
+        for found in alike.values()
+    ]
+    return loads, errors
+
+
+def _join_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    """Bodies of one line each. Quotes and carriage returns could make one body end in another."""
+    lines = [body.rstrip(b"\r\n") for body in bodies]
+    joined = b"\n".join(lines)
+    if joined.count(b"\n") != len(lines) - 1 or b'"' in joined or b"\r" in joined:
+        return None
+    batch = request.decode(joined, kind)
+    return (batch, [1] * len(lines)) if len(batch) == len(lines) else None
+
+
+def _join_instances(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    try:
+        found = [orjson.loads(body)["instances"] for body in bodies]
+    except (ValueError, TypeError, KeyError):
+        return None
+    if not all(isinstance(instances, list) and instances for instances in found):
+        return None
+    instances = [i for several in found for i in several]
+    return json.rows(instances, "$.instances[{}]"), [len(several) for several in found]
+
+
+def _join_json_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    try:
+        instances = [orjson.loads(body) for body in bodies]
+    except ValueError:  # more than a line, or not JSON
+        return None
+    return json.rows(instances, "line {}"), [1] * len(bodies)
+
+
+def _join_records(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    """Bodies of one whole record each."""
+    for body in bodies:
+        length = int.from_bytes(body[4:8], "little")
+        if body[:4] != _RECORD_MAGIC or len(body) != 8 + (length + 3 & ~3):
+            return None
+    batch = request.decode(b"".join(bodies), kind)
+    return (batch, [1] * len(bodies)) if len(batch) == len(bodies) else None
+
+
+_JOINS: Mapping[str, Callable[[Sequence[bytes], ContentType], tuple[Batch, Counts] | None]] = {
+    types.CSV: _join_lines,
+    types.JSON: _join_instances,
+    types.JSON_LINES: _join_json_lines,
+    types.RECORDIO: _join_records,
+}

@@ -1,0 +1,126 @@
+"""A replica's loop: take what has queued on all connections, answer it at once, and again.
+
+While one batch is computed the next one gathers in the sockets: under load batches grow by
+themselves, and a lone request waits for nobody.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from tidemill.spec.frame import Frame
+from tidemill.workers.serve.answers import Answer
+from tidemill.workers.serve.connection import Connection
+
+DRAIN_SECONDS = 10.0
+QUIET_SECONDS = 0.1
+"""So long nothing must come before a replica that is to end takes it that all was answered."""
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Server:
+    """Serves one listening stream socket until ``stop``, then drains.
+
+    bell: becomes readable when a signal came, so that waiting ends
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        answers: Callable[[Sequence[Frame]], Sequence[Answer]],
+        bell: socket.socket,
+        wants_to_stop: Callable[[], bool],
+    ) -> None:
+        listener.setblocking(False)
+        self._listener, self._answers, self._bell = listener, answers, bell
+        self._wants_to_stop = wants_to_stop
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, _READ)
+        self._selector.register(bell, _READ)
+        self._connections: set[Connection] = set()
+
+    def run(self) -> None:
+        """Serve until told to stop; then answer what has come, and return."""
+        while not self._wants_to_stop():
+            self._turn(None)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline:
+            came = self._turn(QUIET_SECONDS)
+            if not came and not any(c.has_part or c.has_unsent for c in self._connections):
+                break
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._selector.close()
+
+    def _turn(self, timeout: float | None) -> bool:
+        """One round: read, answer, write. Whether anything came."""
+        gathered: list[tuple[Connection, list[Frame]]] = []
+        events = self._selector.select(timeout)
+        for key, mask in events:
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fileobj is self._bell:
+                self._bell.recv(4096)
+            else:
+                frames = self._attend(key.data, mask)
+                if frames:
+                    gathered.append((key.data, frames))
+        if gathered:
+            self._answer(gathered)
+        return bool(events)
+
+    def _attend(self, connection: Connection, mask: int) -> list[Frame]:
+        try:
+            if mask & _WRITE:
+                connection.flush()
+                self._listen_for(connection)
+            return connection.receive() if mask & _READ else []
+        except OSError:
+            self._drop(connection)
+            return []
+
+    def _answer(self, gathered: Sequence[tuple[Connection, list[Frame]]]) -> None:
+        answers = self._answers([frame for _, frames in gathered for frame in frames])
+        at = 0
+        for connection, frames in gathered:
+            try:
+                connection.answer(frames, answers[at : at + len(frames)])
+                if connection.has_unsent:
+                    self._listen_for(connection)
+            except OSError:
+                self._drop(connection)
+            at += len(frames)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # gone again, or no file left: others wait in the queue meanwhile
+            return
+        connection = Connection(sock)
+        self._connections.add(connection)
+        self._selector.register(sock, _READ, connection)
+
+    def _listen_for(self, connection: Connection) -> None:
+        """Wait for room while there is something to send; read nothing more while too much is."""
+        mask = 0 if connection.is_full else _READ
+        mask |= _WRITE if connection.has_unsent else 0
+        self._selector.modify(connection.sock, mask, connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._selector.unregister(connection.sock)
+            connection.sock.close()
+
+
+def listen(path: str) -> socket.socket:
+    """A listening Unix stream socket at ``path``; one that a dead replica left there goes."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    sock.listen(1024)
+    return sock
