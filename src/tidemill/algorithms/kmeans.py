@@ -162,7 +162,7 @@ class KMeans(Algorithm[KMeansState]):
         state = replace(state, passes=state.passes + 1)
         if state.weight <= 0:
             return replace(state, gain=0.0)
-        return self._settled(state) if _follows(state) else _moved(state)
+        return self._settled(state) if _follows(state) else self._moved(state)
 
     def wants_another_pass(self, state: KMeansState) -> bool:
         gains = state.gain > self.hyperparameters.local_lloyd_tol
@@ -276,6 +276,27 @@ class KMeans(Algorithm[KMeansState]):
             counts=np.zeros(len(centres)),
         )
 
+    def _moved(self, state: KMeansState) -> KMeansState:
+        """After a later pass: every centre at the mean of its rows, or beyond if more follow."""
+        means = local_lloyd.means(Evidence(state.sums, state.counts, 0.0), state.centres)
+        saved = local_lloyd.savings(state.counts, state.centres, means)
+        before = state.loss / state.weight
+        after = max(0.0, before - saved / (float(state.counts.sum()) or 1.0))
+        moved = replace(
+            state,
+            centres=means,
+            weights=state.counts,
+            sums=np.zeros_like(state.sums),
+            counts=np.zeros_like(state.counts),
+            loss=0.0,
+            weight=0.0,
+            msd=after,
+            gain=1.0 - after / before if before else 0.0,
+        )
+        if self.wants_another_pass(moved):
+            return replace(moved, centres=local_lloyd.beyond(state.centres, means))
+        return moved
+
 
 def _follows(state: KMeansState) -> bool:
     return len(state.sums) == 0
@@ -286,33 +307,12 @@ def _stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
     total = state.weights + evidence.counts
     pace = np.divide(evidence.counts, total, out=np.zeros_like(total), where=total > 0)
     means = local_lloyd.means(evidence, state.centres)
-    steps = means.astype(np.float64) - state.centres
-    between = (state.weights * pace) @ np.einsum("ij,ij->i", steps, steps)
+    between = local_lloyd.savings(state.weights * pace, state.centres, means)
     return replace(
         state,
-        centres=(state.centres + steps * pace[:, None]).astype(np.float32),
+        centres=state.centres + (means - state.centres) * pace[:, None].astype(np.float32),
         weights=total,
-        loss=state.loss + evidence.loss(means) + float(between),
-    )
-
-
-def _moved(state: KMeansState) -> KMeansState:
-    """After a later pass: every centre at the mean of its rows."""
-    centres = local_lloyd.means(Evidence(state.sums, state.counts, 0.0), state.centres)
-    steps = (centres - state.centres).astype(np.float64)
-    saved = float(state.counts @ np.einsum("ij,ij->i", steps, steps))
-    before = state.loss / state.weight
-    after = max(0.0, before - saved / (float(state.counts.sum()) or 1.0))
-    return replace(
-        state,
-        centres=centres,
-        weights=state.counts,
-        sums=np.zeros_like(state.sums),
-        counts=np.zeros_like(state.counts),
-        loss=0.0,
-        weight=0.0,
-        msd=after,
-        gain=1.0 - after / before if before else 0.0,
+        loss=state.loss + evidence.loss(means) + between,
     )
 
 

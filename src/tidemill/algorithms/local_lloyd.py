@@ -17,6 +17,7 @@ from tidemill.algorithms.nearest import Doubles, Each, Evidence, Labels, gather
 from tidemill.data.batch import Batch, Floats
 
 _SPARE = 3
+_STRIDE = 1.5
 _FEWEST, _MOST = 512, 4096
 
 
@@ -61,18 +62,18 @@ def reduce(
 def lloyd(
     points: Floats, weights: Doubles, centres: Floats, settings: Settings, each: Each = map
 ) -> tuple[Floats, Doubles, float]:
-    """Lloyd's iterations from these centres: (centres, weights, loss before the last move)."""
+    """Lloyd's iterations from these centres: (centres, weights, loss)."""
     batch = Batch(points, weights=None if (weights == 1.0).all() else weights.astype(np.float32))
     origin = np.zeros(points.shape[1], np.float32)
-    before = math.inf
     for _ in range(settings.max_iter):
         evidence = gather(batch, centres, origin, each)
         loss = evidence.loss(centres)
-        centres = means(evidence, centres)
-        if before - loss <= settings.tol * before and before < math.inf:
+        best = means(evidence, centres)
+        saved = savings(evidence.counts, centres, best)
+        if saved <= settings.tol * loss:
             break
-        before = loss
-    return centres, evidence.counts, loss
+        centres = beyond(centres, best)
+    return best, evidence.counts, max(0.0, loss - saved)
 
 
 def means(evidence: Evidence, centres: Floats) -> Floats:
@@ -80,6 +81,20 @@ def means(evidence: Evidence, centres: Floats) -> Floats:
     counts = evidence.counts[:, None]
     moved = np.divide(evidence.sums, counts, out=centres.astype(np.float64), where=counts > 0)
     return moved.astype(np.float32)
+
+
+def savings(counts: Doubles, centres: Floats, moved: Floats) -> float:
+    """What the loss falls by when centres move to the means of their rows."""
+    steps = moved.astype(np.float64) - centres
+    return float(counts @ np.einsum("ij,ij->i", steps, steps))
+
+
+def beyond(centres: Floats, moved: Floats) -> Floats:
+    """A step that overshoots, for all but the last iteration: half as many are needed.
+
+    Of Salakhutdinov & Roweis, "Adaptive overrelaxed bound optimization methods" (2003).
+    """
+    return centres + np.float32(_STRIDE) * (moved - centres)
 
 
 def seed(
