@@ -15,6 +15,7 @@ from tidemill.auth.credentials import Credentials
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.call import Platform
 from tidemill.gateway.door import Door
+from tidemill.gateway.inbox import Inbox
 from tidemill.gateway.s3.app import S3
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
@@ -39,10 +40,12 @@ def build(
         yield
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        inbox = Inbox(receive)
         try:
-            response = await door(Request(scope, receive))
+            response = await door(Request(scope, inbox))
         except ClientDisconnect:
             return  # nobody is left to answer
-        await response(scope, receive, send)
+        await inbox.finish(response)
+        await response(scope, inbox, send)
 
     return Starlette(routes=[Mount("/", serve)], lifespan=lifespan)
