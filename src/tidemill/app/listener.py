@@ -8,13 +8,18 @@ import socket
 from tidemill.errors import Conflict, Invalid
 
 BACKLOG = 4096
+LAST_PORT = 65_535
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Bind and listen; port 0 takes a free one. Raises Conflict when the port is taken."""
+    if not 0 <= port <= LAST_PORT:  # getaddrinfo would take it modulo 65,536
+        raise _refused(host, port, ValueError(f"port {port}"))
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE)
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, UnicodeError) as error:
         raise Invalid(
             "--host must be a name or address of this machine", got=host, do=f"({error})"
@@ -25,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind(address)
         listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise _refused(host, port, error) from None
     return listener
@@ -51,6 +56,3 @@ def _refused(host: str, port: int, error: Exception) -> Conflict | Invalid:
     else:
         do = "Choose an address of this machine and a port from 0 to 65535."
     return Invalid(f"{host}:{port} must be an address to listen on", got=str(error), do=do)
-
-
-_PASSIVE = socket.AI_PASSIVE

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tidemill.app.process import Process, identify
+from tidemill.app.process import identify
+from tidemill.engine.process import Process
 
 # A part that ends sooner than this is started again later and later.
 HEALTHY_SECONDS = 1.0

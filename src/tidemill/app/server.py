@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from tidemill.app import server_file, workers
-from tidemill.app.process import end, is_alive
+from tidemill.app.process import end
 from tidemill.app.server_file import Server
 from tidemill.errors import Conflict, Invalid, NotReady
 from tidemill.spec.home import Home
@@ -75,6 +75,6 @@ def status(home: Home) -> Status:
     parts = server.parts if server is not None else {}
     return Status(
         server,
-        {name: is_alive(process) for name, process in parts.items()},
+        {name: process.is_running() for name, process in parts.items()},
         {kind: len(found) for kind, found in workers.find(home).items()},
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tidemill.app.process import Process
+from tidemill.engine.process import Process
 from tidemill.spec.home import Home
 
 

@@ -25,9 +25,10 @@ from types import FrameType
 from tidemill.app import listener, server_file, workers
 from tidemill.app.bell import Bell
 from tidemill.app.parts import Part
-from tidemill.app.process import Process, end, identify
+from tidemill.app.process import end, identify
 from tidemill.app.server_file import Server
 from tidemill.auth.credentials import load_or_create
+from tidemill.engine.process import Process
 from tidemill.errors import Conflict, NotReady, TidemillError
 from tidemill.spec.home import Home
 
@@ -41,7 +42,6 @@ LISTEN_VARIABLE, ACCOUNT_VARIABLE = "TIDEMILL_LISTEN_FD", "TIDEMILL_ACCOUNT_ID"
 
 def run(home: Home, host: str, port: int, account: str, ready: Callable[[Server], None]) -> None:
     """Be the platform until SIGTERM or SIGINT. Raises when it cannot start; says so when it has."""
-    os.umask(0o077)
     _make(home)
     lock = _lock(home)
     try:
@@ -124,8 +124,8 @@ class _Supervisor:
         for part in self._parts:
             if part.deaths >= MOST_EARLY_DEATHS or (late and part is self._parts[-1]):
                 raise NotReady(
-                    f"{part.name} must answer within {START_SECONDS:g} s",
-                    got=f"{part.deaths} ends",
+                    f"{part.name} must start and answer",
+                    got=f"{part.deaths} early ends" if part.deaths else f"{START_SECONDS:g} s",
                     do=f"See {part.log}, which ends:\n{part.last_lines()}",
                 )
 
@@ -218,6 +218,7 @@ def main() -> int:
     parser.add_argument("--account-id", default="123456789012")
     parser.add_argument("--detach", action="store_true")
     options = parser.parse_args()
+    os.umask(0o077)
     home = Home(options.home.expanduser().absolute())
     out = _detach(home) if options.detach else sys.stdout.fileno()
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tidemill.app.process import Process, commands, end, identify
+from tidemill.app.process import commands, end, identify
+from tidemill.engine.process import Process
 from tidemill.spec.home import Home
 
 GRACE_SECONDS = 5.0
@@ -32,8 +33,8 @@ def end_all(home: Home) -> None:
     """
     found = find(home)
     replicas = found.pop("serve", [])
-    end([p for processes in found.values() for p in processes], grace=0, group=True)
-    end(replicas, grace=GRACE_SECONDS, group=True)
+    end([p for processes in found.values() for p in processes], grace=0)
+    end(replicas, grace=GRACE_SECONDS)
 
 
 def _kind(command: list[str]) -> str:
