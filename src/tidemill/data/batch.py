@@ -142,7 +142,9 @@ def spread(starts: Integers, lengths: Integers) -> Integers:
     [7, 8, 9, 20, 21]
     """
     before = pointers(lengths)
-    return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
+    indices = np.repeat(starts - before[:-1], lengths)
+    indices += np.arange(before[-1])
+    return indices
 
 
 def _stack(parts: Sequence[Floats | None]) -> Floats | None:

@@ -15,6 +15,8 @@ from tidemill.errors import InvalidData, UnsupportedType
 
 BLOCK = 2 << 20
 """Bytes of a block, about."""
+TEXT_BLOCK = 4 << 20
+"""Bytes of a block of CSV, whose reader is slow to start."""
 SMALL_BLOCK = 256 << 10
 """Bytes of a block when many are drawn and shuffled together."""
 
@@ -43,6 +45,8 @@ class FileSource:
                 return parquet.spilled(whole, self.label_size, block)
             if self.media == types.PARQUET:
                 return parquet.ParquetShard(file, self.name, self.label_size, block)
+            if self.media == types.CSV and not is_random:
+                block = TEXT_BLOCK
             return ByteShard(file, self.name, self._format(), block)
         except BaseException:
             file.close()

@@ -13,6 +13,7 @@ from tidemill.data.recordio.decode import decode as decode_frames
 from tidemill.data.recordio.encode import records as encode_records
 from tidemill.data.recordio.frames import Frames, joined, scan
 from tidemill.data.recordio.record import Malformed, Record, parse
+from tidemill.data.recordio.template import decode_one
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 
@@ -21,6 +22,9 @@ Buffer = bytes | bytearray | memoryview
 
 def decode(body: Buffer, where: Where = REQUEST) -> Batch:
     """All records as one batch. Raises InvalidData naming record and byte."""
+    batch = decode_one(body)
+    if batch is not None:
+        return batch
     data = np.frombuffer(body, np.uint8)
     return decode_frames(data, scan(data, at_end=True, where=where), where)
 

@@ -10,19 +10,10 @@ from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch, Csr, Floats, concatenate
 from tidemill.data.recordio import layout, tensors
-from tidemill.data.recordio.frames import HEADER, Frames, joined
+from tidemill.data.recordio.frames import Frames, joined
 from tidemill.data.recordio.layout import Odd, Spans
-from tidemill.data.recordio.record import (
-    DTYPES,
-    FEATURES,
-    INT32,
-    LABEL,
-    SHAPE,
-    VALUES,
-    Malformed,
-    Tensor,
-    parse,
-)
+from tidemill.data.recordio.record import Malformed, Tensor, parse
+from tidemill.data.recordio.template import decode_table
 from tidemill.data.where import Where
 from tidemill.errors import InvalidData
 
@@ -47,7 +38,7 @@ def decode(data: Bytes, frames: Frames, where: Where) -> Batch:
     if len(frames) == 0:
         return Batch(np.empty((0, 0), np.float32))
     if frames.stride:
-        batch = _strided(data, frames)
+        batch = decode_table(data, len(frames), frames.stride, int(frames.lengths[0]))
         if batch is not None:
             return batch
     data, starts, lengths, heads = joined(data, frames)
@@ -59,51 +50,6 @@ def decode(data: Bytes, frames: Frames, where: Where) -> Batch:
             got=fault.got,
             do=fault.do,
         ) from None
-
-
-def _strided(data: Bytes, frames: Frames) -> Batch | None:
-    """Dense records alike but for their numbers, copied as one strided array; None if they vary."""
-    rows, size = len(frames), int(frames.lengths[0])
-    first = data[HEADER : HEADER + size]
-    try:
-        steps = layout.steps_of(first.tobytes())
-    except (Odd, Malformed):
-        return None
-    fits, spans = layout.read(first, np.zeros(1, np.int64), frames.lengths[:1], steps)
-    free = [(int(a[0]), int(b[0])) for slot, (a, b) in spans.items() if slot.part != SHAPE]
-    is_fixed = all(slot.part == SHAPE or _is_fixed(slot) for slot in spans)
-    if not fits[0] or not is_fixed or len(free) == 0:
-        return None
-    table = data[: rows * frames.stride].reshape(rows, frames.stride)[:, HEADER : HEADER + size]
-    at = 0
-    for begin, end in [*sorted(free), (size, size)]:
-        if not np.all(table[:, at:begin] == first[at:begin]):
-            return None
-        at = end
-    arrays = {slot.map: _column(data, frames, slot, spans) for slot in spans if slot.part != SHAPE}
-    features, labels = arrays.get(FEATURES), arrays.get(LABEL)
-    if features is None or features.shape[1] == 0:
-        return None
-    return Batch(features, _flat(labels))
-
-
-def _is_fixed(slot: layout.Slot) -> bool:
-    return slot.part == VALUES and slot.kind != INT32
-
-
-def _column(data: Bytes, frames: Frames, slot: layout.Slot, spans: Spans) -> Floats | None:
-    """One slot of every record: rows of bytes are copied whole, whatever their alignment."""
-    begin, end = (int(b[0]) for b in spans[slot])
-    dtype, rows = np.dtype(DTYPES[slot.kind]), len(frames)
-    width, rest = divmod(end - begin, dtype.itemsize)
-    if rest:
-        return None
-    row = np.dtype((np.void, max(1, end - begin)))
-    out = np.empty((rows, width), dtype)
-    if width:
-        held = np.ndarray((rows,), row, data, HEADER + begin, (frames.stride,))
-        np.copyto(out.view(row)[:, 0], held)
-    return out.astype(np.float32, copy=False)
 
 
 def _parts(data: Bytes, starts: Integers, lengths: Integers) -> list[Part]:

@@ -52,8 +52,10 @@ def scan(data: Bytes, *, at_end: bool, where: Where) -> Frames:
     """
     words = data[: len(data) & ~3].view("<u4")
     uniform = _uniform(words)
-    if uniform is not None and uniform.end == len(data):
-        return uniform
+    if uniform is not None:
+        rest = len(data) - uniform.end
+        if rest == 0 or (not at_end and rest < uniform.stride):
+            return uniform
     heads = _chain(words, where)
     starts = heads * 4 + HEADER
     control = words[heads + 1].astype(np.int64)
@@ -80,6 +82,8 @@ def _uniform(words: NDArray[np.uint32]) -> Frames | None:
     length = int(words[1])
     stride = 2 + (length + 3) // 4
     count = len(words) // stride
+    if count == 0:
+        return None
     table = words[: count * stride].reshape(count, stride)
     if not (np.all(table[:, 0] == MAGIC) and np.all(table[:, 1] == length)):
         return None

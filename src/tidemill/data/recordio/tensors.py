@@ -140,11 +140,15 @@ def _fixed(data: Bytes, starts: Integers, lengths: Integers, dtype: np.dtype[Any
             do="Write the record again.",
         )
     counts = lengths // size
+    if len(lengths) and lengths[0] and np.all(lengths == lengths[0]):
+        row = np.dtype((np.void, int(lengths[0])))
+        rows = np.ndarray((len(data) - row.itemsize + 1,), row, data, strides=(1,))[starts]
+        return Ragged(rows.view(dtype), pointers(counts))
     shifted = np.ndarray((max(0, len(data) - size + 1),), dtype, data, strides=(1,))
-    steps = np.repeat(starts, counts)
     bounds = pointers(counts)
-    steps += (np.arange(bounds[-1]) - np.repeat(bounds[:-1], counts)) * size
-    return Ragged(shifted[steps], bounds)
+    places = np.repeat(starts - bounds[:-1] * size, counts)
+    places += np.arange(0, bounds[-1] * size, size)
+    return Ragged(shifted[places], bounds)
 
 
 def _variable(data: Bytes, starts: Integers, lengths: Integers, dtype: np.dtype[Any]) -> Ragged:

@@ -24,9 +24,16 @@ def decode(data: Bytes) -> tuple[Integers, Integers]:
     first = np.empty_like(last)
     first[:1] = 0
     first[1:] = last[:-1] + 1
-    values = (data[first] & 127).astype(np.int64)
-    longer = np.flatnonzero(last > first)
-    for byte in range(1, LONGEST):
+    values = (data.take(first) & 127).astype(np.int64)
+    two = last > first
+    if np.count_nonzero(two) * 2 < len(two):
+        longer, begin = np.flatnonzero(two), 1
+    else:  # most have a second byte: read it for all at once
+        second = data.take(first + 1, mode="clip") & 127
+        second *= two
+        values += second.astype(np.int64) << 7
+        longer, begin = np.flatnonzero(last - first > 1), 2
+    for byte in range(begin, LONGEST):
         if len(longer) == 0:
             break
         more = (data[first[longer] + byte] & 127).astype(np.int64)
@@ -61,12 +68,18 @@ def encode(values: NDArray[np.uint64]) -> tuple[Bytes, Integers]:
     while rest.any():
         lengths += rest > 0
         rest = rest >> np.uint64(7)
-    width = int(lengths.max(initial=1))
-    shifts = (np.arange(width) * 7).astype(np.uint64)
-    table = ((values[:, None] >> shifts) & np.uint64(127)).astype(np.uint8)
-    position = np.arange(width)
-    table[position < (lengths - 1)[:, None]] |= 128
-    return table[position < lengths[:, None]], lengths
+    starts = np.cumsum(lengths) - lengths
+    text = np.empty(int(lengths.sum()), np.uint8)
+    text[starts] = values & np.uint64(127)
+    longer = np.flatnonzero(lengths > 1)
+    for byte in range(1, LONGEST):
+        if len(longer) == 0:
+            break
+        at = starts[longer] + byte
+        text[at - 1] |= 128
+        text[at] = (values[longer] >> np.uint64(7 * byte)) & np.uint64(127)
+        longer = longer[lengths[longer] > byte + 1]
+    return text, lengths
 
 
 def one(value: int) -> bytes:
