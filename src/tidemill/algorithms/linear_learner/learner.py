@@ -88,6 +88,10 @@ class LinearLearner(Algorithm[LinearState]):
     def start(self) -> LinearState:
         return LinearState()
 
+    def reopen(self, state: LinearState) -> LinearState:
+        """The state of a training that ended, ready for another pass of steps."""
+        return replace(state, phase=TRAIN)
+
     def update(self, state: LinearState, batch: Batch) -> LinearState:
         if not len(batch):
             return state
@@ -267,10 +271,11 @@ class LinearLearner(Algorithm[LinearState]):
         assert seen is not None
         if self._tools is None or self._tools.scaler is not scaler:
             side = candidates(self.given, len(scaler.mean))
+            by_class = class_weights(self.given, seen.classes) if len(seen.classes) else None
             self._tools = Tools(
                 scaler,
                 side,
-                Stepper(self.given, self.plan, scaler, side),
-                class_weights(self.given, seen.classes) if len(seen.classes) else None,
+                Stepper(self.given, self.plan, scaler, side, seen.mean_weight(by_class)),
+                by_class,
             )
         return self._tools

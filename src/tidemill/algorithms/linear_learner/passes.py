@@ -116,7 +116,6 @@ def _end_training(
     return replace(
         state,
         phase=CALIBRATE if judged else DONE,
-        iterate=None,
         chosen=int(best_loss.argmin()),
         histogram=ScoreHistogram.none(len(best_loss)) if threshold else None,
     )

@@ -18,6 +18,7 @@ Doubles = NDArray[np.float64]
 
 _SAFE_RATIO = 100.0
 """Means up to so many deviations are folded into the bias without loss in float32."""
+_ROWS_TO_CALL_CONSTANT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def _inverse(given: LinearLearnerHyperparameters, seen: Moments, stored_only: bo
         return 1 / np.where(size > 0, size, known.mean() if len(known) else 1.0)
     deviation = np.sqrt(seen.variance())
     # A constant teaches nothing but rounding; one that is zero so far may yet be a rare flag.
-    constant = deviation <= 1e-6 * np.abs(seen.mean)
+    size = np.abs(seen.mean)
+    constant = (deviation <= 1e-6 * size) & (size > 0)
     inverse = 1 / np.where(deviation > 0, deviation, 1.0)
-    return np.where(constant & (seen.mean != 0), 0.0, inverse)
+    enough = seen.weight >= _ROWS_TO_CALL_CONSTANT
+    return np.where(constant, 0.0 if enough else 1 / np.where(size > 0, size, 1.0), inverse)

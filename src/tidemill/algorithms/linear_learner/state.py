@@ -32,6 +32,11 @@ class Survey:
     classes: Doubles
     sparse: bool
 
+    def mean_weight(self, by_class: Floats | None) -> float:
+        """Weight of a row, (classes,) class weights counted in; 1 where nothing has weight."""
+        total = self.features.weight if by_class is None else float(self.classes @ by_class)
+        return total / self.rows if self.rows and total > 0 else 1.0
+
     def merge(self, other: Survey) -> Survey:
         """Of both workers' rows."""
         return Survey(

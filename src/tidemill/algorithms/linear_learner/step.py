@@ -50,13 +50,16 @@ class Stepper:
         plan: Plan,
         scaler: Scaler,
         candidates: Candidates,
+        mean_weight: float = 1.0,
     ) -> None:
+        """mean_weight: of a row, as far as the survey knows."""
         self.plan = plan
         self.columns = len(scaler.mean)
         self.models = len(candidates)
         self.loss = loss_of(plan.loss, given)
         self.optimizer = optimizer_of(plan)
         self.width = given.outputs * self.models
+        self.mean_weight = mean_weight
         self._scale(scaler)
         rows, bias = np.ones(self.columns + 1), np.zeros(self.columns + 1)
         rows[-1], bias[-1] = 0, 1
@@ -95,8 +98,9 @@ class Stepper:
             slopes *= rows[:, None]
         largest = max(at.largest, len(labels))
         gradient = self._gradient(active, slopes, each)
-        # A short last batch counts by its rows, or its noise would jolt a settled model.
-        gradient *= np.float32(len(labels) / largest / weight)
+        # By the usual rows and weight, not its own: a short last batch, or one of light rows,
+        # counts for what it holds; its noise would else jolt a settled model.
+        gradient *= np.float32(1 / (largest * self.mean_weight))
         self._apply(at, active.index, weights, gradient)
         after = Iterate(at.weights, at.moments, at.drag, at.steps + 1, at.averaged + 1, largest)
         return after, lost, weight
