@@ -29,7 +29,8 @@ def read(path: Path, began: float, *, whole: bool) -> Iterator[Line]:
     began: epoch seconds, for lines before the first time · whole: the last line counts though it
     does not end in a newline, because nothing more will come
     """
-    time, start = int(began * 1000), 0
+    time: int | None = None
+    start = 0
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -39,7 +40,7 @@ def read(path: Path, began: float, *, whole: bool) -> Iterator[Line]:
             if not whole and not raw.endswith(b"\n"):
                 return
             end = start + len(raw)
-            time = max(time, _time(raw) or time)
+            time = _next(time, _time(raw), began)
             text = raw[:_LONGEST_MESSAGE].decode("utf-8", "replace").rstrip("\r\n")
             if text:
                 yield Line(start, end, time, text)
@@ -51,6 +52,12 @@ def between(lines: Iterable[Line], since: int | None, until: int | None) -> Iter
     for line in lines:
         if (since is None or line.time >= since) and (until is None or line.time < until):
             yield line
+
+
+def _next(before: int | None, said: int | None, began: float) -> int:
+    if said is None:
+        return int(began * 1000) if before is None else before
+    return said if before is None else max(before, said)
 
 
 def _time(raw: bytes) -> int | None:
