@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from tidemill.spec.event import Event, from_line
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.training_job import MetricDefinition, TrainingJob
 from tidemill.storage.bucket import Buckets
+from tidemill.workers.train.__main__ import main
 
 BUCKET = "mill"
 KMEANS = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
@@ -124,6 +127,18 @@ def train(place: Place, job: TrainingJob) -> WorkerHome:
     for process in processes:
         process.wait(timeout=60)
     return homes[0]
+
+
+def train_here(place: Place, job: TrainingJob) -> WorkerHome:
+    """The same for a job of one host, in this process: quicker."""
+    home = place.train_task(job)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with home.log.open("a") as log, contextlib.redirect_stdout(log):
+            main(home.root)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return home
 
 
 def events(home: WorkerHome, kind: str = "") -> list[Event]:

@@ -42,6 +42,7 @@ def main(root: Path) -> int:
         code = 1
     write_exit(home, code)
     desk.ring()
+    desk.close()
     return code
 
 

@@ -45,6 +45,7 @@ def _leave(home: WorkerHome, desk: Desk, end: End) -> int:
         desk.note(end.artifact, "artifact")
     write_exit(home, code, **({"stopped": True} if end.stopped else {}))
     desk.ring()
+    desk.close()
     return code
 
 
