@@ -16,7 +16,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 
 
 class Part:
-    """deaths: how often it ended since it was last healthy · log: what it prints is appended."""
+    """starts: how often, in all · deaths: early ends, one after another · log: all its output"""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Part:
         files: Sequence[int] = (),
     ) -> None:
         self.name = name
-        self.deaths = 0
+        self.deaths = self.starts = 0
         self.log = log
         self._command = list(command)
         self._environment = dict(environment)
@@ -49,6 +49,7 @@ class Part:
                 start_new_session=True,
             )
         self._since = now
+        self.starts += 1
 
     def tend(self, now: float) -> bool:
         """Start it again if it has ended and its pause is over; True when it was."""

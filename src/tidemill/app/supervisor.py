@@ -33,7 +33,7 @@ from tidemill.errors import Conflict, NotReady, TidemillError
 from tidemill.spec.home import Home
 
 START_SECONDS = 30.0
-MOST_EARLY_DEATHS = 3
+MOST_STARTS = 3
 GRACE_SECONDS = 8.0
 PROBE_SECONDS = 0.005
 PING = b"GET /ping HTTP/1.1\r\nHost: tidemill\r\nConnection: close\r\n\r\n"
@@ -122,10 +122,10 @@ class _Supervisor:
 
     def _check_start(self, late: bool) -> None:
         for part in self._parts:
-            if part.deaths >= MOST_EARLY_DEATHS or (late and part is self._parts[-1]):
+            if part.starts > MOST_STARTS or (late and part is self._parts[-1]):
                 raise NotReady(
                     f"{part.name} must start and answer",
-                    got=f"{part.deaths} early ends" if part.deaths else f"{START_SECONDS:g} s",
+                    got="silence" if late else f"{MOST_STARTS} early ends",
                     do=f"See {part.log}, which ends:\n{part.last_lines()}",
                 )
 
