@@ -14,7 +14,8 @@ class Health:
     """Pings every watched replica all the time, in a thread of its own.
 
     period, timeout: seconds between pings and for an answer · misses: so many in a row and it
-    hangs · on_hung: called when one is found. A replica that computes must answer pings meanwhile.
+    hangs · on_hung: called when one is found. A replica answers no ping while it computes a batch,
+    so the defaults bear batches of half a minute.
     """
 
     def __init__(
@@ -22,7 +23,7 @@ class Health:
         on_hung: Callable[[], None],
         *,
         period: float = 2.0,
-        timeout: float = 4.0,
+        timeout: float = 10.0,
         misses: int = 3,
     ) -> None:
         self._on_hung = on_hung

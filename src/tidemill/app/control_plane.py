@@ -1,0 +1,114 @@
+"""The control plane's process: the gateway on a Unix socket, and the reconciler beside it.
+
+``python -m tidemill.app.control_plane HOME [--account-id A]``. Here the store and the engine are
+chosen. SIGTERM ends it; jobs and replicas go on, and the next one finds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from tidemill.auth.credentials import load_or_create
+from tidemill.control.health import Health
+from tidemill.control.reconcile.loop import Reconciler
+from tidemill.control.verbs import Verbs
+from tidemill.control.wakeup import Wakeup, ring
+from tidemill.control.workers import Workers
+from tidemill.engine.local import LocalEngine
+from tidemill.errors import NotReady, TidemillError
+from tidemill.gateway.app import build
+from tidemill.spec.home import Home
+from tidemill.store.sql import SqlStore
+
+ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
+COMMANDS = {
+    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}") for kind in ("train", "serve")
+}
+
+
+def run(home: Home, account: str) -> None:
+    """Be the control plane until SIGTERM; raises when it cannot start."""
+    for path in (home.root, home.run, home.socket("control").parent):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = SqlStore(f"sqlite:///{home.database.resolve()}")
+    bell = home.socket("control")
+    verbs = Verbs(store, account=account, clock=time.time, wake=lambda: ring(bell))
+    credentials = load_or_create(home.credentials, os.environ)
+    app = build(home=home, verbs=verbs, credentials=credentials, account=account)
+    with _reconciling(verbs, home), _listening(home.socket("gateway")) as listener:
+        # uvicorn raises the signal again when it has wound up, which must not kill us then.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+    store.close()
+    if not server.started:
+        raise NotReady("the gateway to start", got="an error", do="Read the lines above this one.")
+
+
+@contextmanager
+def _reconciling(verbs: Verbs, home: Home) -> Iterator[None]:
+    """The loop, in a thread, for as long as the block runs."""
+    wakeup = Wakeup(home.socket("control"))
+    workers = Workers(LocalEngine(on_exit=verbs.wake), COMMANDS)
+    health = Health(verbs.wake)
+    loop = Reconciler(verbs, home, workers, health)
+    over = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(over, wakeup.wait), name="reconcile")
+    health.start()
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        verbs.wake()
+        thread.join()
+        wakeup.close()
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        yield listener
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 0 after SIGTERM, 1 with one line of error when it cannot start."""
+    parser = argparse.ArgumentParser(prog="tidemill.app.control_plane")
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--account-id", default=os.environ.get(ACCOUNT_VARIABLE, ACCOUNT))
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        run(Home(options.home.resolve()), options.account_id)
+    except (TidemillError, OSError) as error:
+        print(f"control plane: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
