@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidemill.estimators.kmeans import KMeans
+    from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
 
-__all__ = ["KMeans"]
+__all__ = ["KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor"]
 
-_HOMES = {"KMeans": "tidemill.estimators.kmeans"}
+_HOMES = {
+    "KMeans": "tidemill.estimators.kmeans",
+    "LinearLearnerClassifier": "tidemill.estimators.linear_learner",
+    "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch, Csr, Floats
 from tidemill.data.cursor import START, Cursor
@@ -20,10 +21,14 @@ from tidemill.errors import Invalid, Missing
 try:
     from sklearn.base import (
         BaseEstimator,
+        ClassifierMixin,
         ClassNamePrefixFeaturesOutMixin,
         ClusterMixin,
+        RegressorMixin,
         TransformerMixin,
     )
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
     from threadpoolctl import ThreadpoolController
 except ImportError as error:
@@ -35,13 +40,19 @@ except ImportError as error:
 __all__ = [
     "BaseEstimator",
     "ClassNamePrefixFeaturesOutMixin",
+    "ClassifierMixin",
     "ClusterMixin",
     "InMemory",
     "InvalidInput",
+    "RegressorMixin",
     "TransformerMixin",
+    "available_if",
+    "check_classification_targets",
     "check_is_fitted",
     "distinct",
+    "features_and_target_of",
     "features_of",
+    "one_blas_thread",
     "seed_of",
     "side_by_side",
     "weights_of",
@@ -74,6 +85,24 @@ def features_of(estimator: Any, X: Any, *, reset: bool) -> Floats | Csr:
     checked = validate_data(
         estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
     )
+    return _rows(checked)
+
+
+def features_and_target_of(
+    estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool
+) -> tuple[Floats | Csr, NDArray[Any]]:
+    """X and y checked together: the rows as of ``features_of``, and (rows,) of y's own type.
+
+    numeric: whether y must be numbers
+    """
+    checked, target = validate_data(
+        estimator, X, y, reset=reset, accept_sparse="csr", dtype=np.float32, order="C",
+        y_numeric=numeric,
+    )  # fmt: skip
+    return _rows(checked), target
+
+
+def _rows(checked: Any) -> Floats | Csr:
     if not hasattr(checked, "indptr"):
         return checked  # type: ignore[no-any-return]
     return Csr(
@@ -120,6 +149,13 @@ def seed_of(random_state: Any) -> int:
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     return int(random_state)
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
+    """Within it, matrix products run on one core: handing over small ones costs more than it
+    saves, and on a busy machine many times more."""
+    limit: contextlib.AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limit
 
 
 @contextlib.contextmanager

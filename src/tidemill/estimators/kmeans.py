@@ -217,11 +217,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 def _growing(rows: Batch, start: int, seed: int) -> Iterator[tuple[Batch, bool]]:
     """Random parts of the rows, each larger than the one before, and then (True) all."""
     draws = np.random.Generator(np.random.Philox(key=np.array([seed, _SAMPLING], np.uint64)))
-    size = max(_SMALL, start)
-    while size < len(rows):
+    fewest = max(_SMALL, start)
+    sizes = []
+    size = len(rows) // _GROWTH
+    while size >= fewest:
+        sizes.append(size)
+        size //= _GROWTH
+    for size in reversed(sizes):
         # Sorted, because memory is faster read in order.
         yield rows.take(np.sort(draws.integers(0, len(rows), size))), False
-        size *= _GROWTH
     yield rows, True
 
 

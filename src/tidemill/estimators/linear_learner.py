@@ -1,0 +1,428 @@
+"""Linear learner as scikit-learn estimators, tuned for data that is in memory as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    BINARY,
+    MULTICLASS,
+    REGRESSOR,
+    LinearLearnerHyperparameters,
+)
+from tidemill.algorithms.linear_learner.learner import LinearLearner
+from tidemill.algorithms.linear_learner.model import LinearModel, product, sigmoid, softmax
+from tidemill.algorithms.linear_learner.state import LinearState
+from tidemill.data.batch import Batch, Floats
+from tidemill.estimators.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    InMemory,
+    InvalidInput,
+    RegressorMixin,
+    available_if,
+    check_classification_targets,
+    check_is_fitted,
+    distinct,
+    features_and_target_of,
+    features_of,
+    one_blas_thread,
+    seed_of,
+    weights_of,
+)
+from tidemill.estimators.shuffled import Shuffled
+from tidemill.training.loop import fit
+
+Auto = Literal["auto"]
+_SMALL = 4096
+_JUDGED = 1 << 14
+"""Rows, of those trained on, that tell after each epoch whether it was the last."""
+_LARGE_PRODUCT = 1e8
+_FOREVER = 1 << 30
+
+
+class _LinearLearner(BaseEstimator):  # type: ignore[misc]
+    """What both estimators do alike; the parameters are told of in each."""
+
+    _numeric = True
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on these rows, (rows, columns) dense or scipy.sparse."""
+        features, target = features_and_target_of(self, X, y, reset=True, numeric=self._numeric)
+        weights = weights_of(sample_weight, len(features))
+        labels, weights = self._encode(target, weights)
+        rows = _canonical(Batch(features, labels, weights), labels)
+        self._seed = seed_of(self.random_state)
+        algorithm = self._algorithm(rows, self.epochs, self.patience)
+        judged = rows.take(np.arange(0, len(rows), max(1, len(rows) // _JUDGED)))
+        with _threads(algorithm, rows.columns):
+            state = fit(
+                algorithm,
+                Shuffled(rows, algorithm.batch_rows, self._seed),
+                held_out=InMemory(judged, _SMALL),
+            )
+        self._show(algorithm, state)
+        self.n_iter_ = state.epoch
+        return self
+
+    def _go_on(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+        features, target = features_and_target_of(self, X, y, reset=first, numeric=self._numeric)
+        weights = weights_of(sample_weight, len(features))
+        batch = Batch(features, *self._encode(target, weights, known=True))
+        if first:
+            self._seed = seed_of(self.random_state)
+        algorithm = self._algorithm(batch, _FOREVER, _FOREVER)
+        with _threads(algorithm, batch.columns):
+            if first:
+                state = algorithm.close_pass(algorithm.update(algorithm.start(), batch))
+            else:
+                state = algorithm.reopen(self.state_)
+            state = algorithm.close_pass(algorithm.update(state, batch))
+        self._show(algorithm, state)
+        self.n_iter_ = state.epoch
+        return self
+
+    def _algorithm(self, rows: Batch, epochs: int, patience: int) -> LinearLearner:
+        size = self.batch_size
+        if size == "auto":
+            size = int(np.clip(len(rows) // 64, 16, 4096))
+        kind, outputs = self._kind()
+        given = LinearLearnerHyperparameters(
+            predictor_type=kind,
+            num_classes=outputs,
+            mini_batch_size=size,
+            epochs=epochs,
+            num_models=self.num_models,
+            loss=_or_none(self.loss),
+            optimizer=self.optimizer,
+            learning_rate=_or_none(self.learning_rate),
+            wd=self.wd,
+            l1=self.l1,
+            use_bias=self.use_bias,
+            normalize_data=self.normalize_data,
+            binary_classifier_model_selection_criteria="loss_function",
+            early_stopping_patience=patience,
+            early_stopping_tolerance=self.tolerance,
+            **self._more(),
+        )
+        return LinearLearner(given, seed=self._seed)
+
+    def _show(self, algorithm: LinearLearner, state: LinearState) -> None:
+        """Set what a fitted estimator shows."""
+        self.state_ = state
+        self.model_: LinearModel = algorithm.finalize(state)
+
+    def _scores(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        features = features_of(self, X, reset=False)
+        scores = product(features, self.model_.weights)
+        scores += self.model_.bias
+        return scores
+
+    def _kind(self) -> tuple[str, int | None]:
+        raise TypeError("a classifier or a regressor must say what it is")
+
+    def _encode(
+        self, target: NDArray[Any], weights: Floats | None, known: bool = False
+    ) -> tuple[Floats, Floats | None]:
+        """y and sample_weight as the algorithm takes them."""
+        return target.astype(np.float32), weights
+
+    def _more(self) -> dict[str, Any]:
+        return {}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    if estimator.loss == "hinge_loss":
+        raise AttributeError("predict_proba needs the logistic loss, not hinge_loss")
+    return True
+
+
+class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[misc]
+    """Logistic regression (softmax for more classes, or hinge loss) by mini-batch steps.
+
+    Scales the columns itself. Passes end when the loss stalls; the weights are means over the
+    later steps, which makes a few passes as good as a full optimisation.
+
+    Parameters
+    ----------
+    loss : ``"auto"`` (logistic, softmax), ``"logistic"``, ``"hinge_loss"`` (two classes)
+    optimizer : ``"adam"``, ``"sgd"`` or ``"rmsprop"``
+    learning_rate : size of a step, or ``"auto"``
+    wd, l1 : L2 and L1 penalties, on scaled columns
+    epochs : passes over the rows, at most
+    batch_size : rows a step; ``"auto"`` makes some 64 steps a pass
+    num_models : candidates trained side by side, of which the one with the least loss is kept
+    patience, tolerance : passes without such a relative gain in loss, after which training ends
+    use_bias, normalize_data : whether to fit an intercept, whether to scale columns
+    class_weight : None, ``"balanced"``, or a dictionary from class to weight
+    random_state : None, a number or a NumPy generator
+
+    Attributes
+    ----------
+    classes_ : (classes,) in y's own type
+    coef_ : (1 or classes, columns) float32 · intercept_ : (1 or classes,) float32
+    n_iter_ : passes made
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> flowers, species = load_iris(return_X_y=True)
+    >>> LinearLearnerClassifier(random_state=0).fit(flowers, species).score(flowers, species) > 0.95
+    True
+    """
+
+    _numeric = False
+
+    def __init__(
+        self,
+        *,
+        loss: str = "auto",
+        optimizer: str = "adam",
+        learning_rate: float | Auto = "auto",
+        wd: float = 0.0,
+        l1: float = 0.0,
+        epochs: int = 50,
+        batch_size: int | Auto = "auto",
+        num_models: int = 1,
+        patience: int = 2,
+        tolerance: float = 1e-3,
+        use_bias: bool = True,
+        normalize_data: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.wd = wd
+        self.l1 = l1
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.num_models = num_models
+        self.patience = patience
+        self.tolerance = tolerance
+        self.use_bias = use_bias
+        self.normalize_data = normalize_data
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Go on with further rows. classes: all there will be, in the first call at the latest.
+
+        The first rows set the scale of the columns: give some hundred.
+        """
+        first = not hasattr(self, "state_")
+        if first:
+            if classes is None:
+                raise InvalidInput(
+                    "classes must be given in the first call of partial_fit",
+                    got=None,
+                    do="Pass classes=numpy.unique(y) of all labels there will be.",
+                )
+            self._set_classes(np.unique(classes))
+        return self._go_on(X, y, sample_weight, first)
+
+    def decision_function(self, X: Any) -> Floats:
+        """(rows,) of two classes, positive for the second; else (rows, classes)."""
+        return self._scores(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(rows,) the likeliest class of each row."""
+        scores = self._scores(X)
+        best = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)
+        found: NDArray[Any] = self.classes_[best]
+        return found
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Floats:
+        """(rows, classes) probabilities."""
+        scores = self._scores(X)
+        if scores.ndim == 2:
+            return softmax(scores)
+        return np.column_stack([sigmoid(-scores), sigmoid(scores)])
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Their logarithms."""
+        with np.errstate(divide="ignore"):
+            logarithms: Floats = np.log(self.predict_proba(X))
+        return logarithms
+
+    @property
+    def coef_(self) -> Floats:
+        """(1 or classes, columns) weights over raw columns."""
+        return np.atleast_2d(self.model_.weights.T)
+
+    @property
+    def intercept_(self) -> Floats:
+        """(1 or classes,)"""
+        return np.atleast_1d(self.model_.bias)
+
+    def _kind(self) -> tuple[str, int | None]:
+        return (BINARY, None) if len(self.classes_) == 2 else (MULTICLASS, len(self.classes_))
+
+    def _set_classes(self, classes: NDArray[Any]) -> None:
+        if len(classes) < 2:
+            raise InvalidInput(
+                "a classifier must see at least 2 classes, and there is 1 class",
+                got=classes.tolist(),
+                do="Give rows of another class too.",
+            )
+        self.classes_ = classes
+
+    def _encode(
+        self, target: NDArray[Any], weights: Floats | None, known: bool = False
+    ) -> tuple[Floats, Floats | None]:
+        check_classification_targets(target)
+        if known:
+            codes = np.searchsorted(self.classes_, target).clip(0, len(self.classes_) - 1)
+            strange = self.classes_[codes] != target
+            if strange.any():
+                raise InvalidInput(
+                    f"labels must be among the classes {self.classes_.tolist()}",
+                    got=target[strange][0],
+                    do="Name all classes in the first call of partial_fit.",
+                )
+        else:
+            classes, codes = np.unique(target, return_inverse=True)
+            self._set_classes(classes)
+        if self.class_weight is not None:
+            own = self._class_weights(codes, weights)[codes]
+            weights = own if weights is None else weights * own
+        return codes.astype(np.float32), weights
+
+    def _class_weights(self, codes: NDArray[np.intp], weights: Floats | None) -> Floats:
+        if self.class_weight != "balanced":
+            given = [self.class_weight.get(c, 1.0) for c in self.classes_.tolist()]
+            return np.array(given, np.float32)
+        seen = np.bincount(codes, weights, minlength=len(self.classes_)).astype(np.float64)
+        even = float(seen.sum()) / np.count_nonzero(seen)
+        own: NDArray[np.float64] = even / np.where(seen > 0, seen, even)
+        return own.astype(np.float32)
+
+
+class LinearLearnerRegressor(RegressorMixin, _LinearLearner):  # type: ignore[misc]
+    """Linear regression under any of six losses, by mini-batch steps.
+
+    Parameters
+    ----------
+    loss : ``"squared_loss"``, ``"absolute_loss"``, ``"eps_insensitive_squared_loss"``,
+        ``"eps_insensitive_absolute_loss"``, ``"quantile_loss"`` or ``"huber_loss"``; the labels
+        are scaled to deviation 1 before it
+    quantile, epsilon, delta : the parameters of the quantile, insensitive and huber losses
+    others : as of LinearLearnerClassifier
+
+    Attributes
+    ----------
+    coef_ : (columns,) float32 · intercept_ : float · n_iter_ : passes made
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(200, 2))
+    >>> fitted = LinearLearnerRegressor(random_state=0).fit(rows, rows @ [2, -3] + 1)
+    >>> fitted.coef_.round(1).tolist()
+    [2.0, -3.0]
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: str = "squared_loss",
+        quantile: float = 0.5,
+        epsilon: float = 0.01,
+        delta: float = 1.0,
+        optimizer: str = "adam",
+        learning_rate: float | Auto = "auto",
+        wd: float = 0.0,
+        l1: float = 0.0,
+        epochs: int = 50,
+        batch_size: int | Auto = "auto",
+        num_models: int = 1,
+        patience: int = 2,
+        tolerance: float = 1e-3,
+        use_bias: bool = True,
+        normalize_data: bool = True,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.quantile = quantile
+        self.epsilon = epsilon
+        self.delta = delta
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.wd = wd
+        self.l1 = l1
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.num_models = num_models
+        self.patience = patience
+        self.tolerance = tolerance
+        self.use_bias = use_bias
+        self.normalize_data = normalize_data
+        self.random_state = random_state
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Go on with further rows; the first set the scale of columns and labels."""
+        return self._go_on(X, y, sample_weight, not hasattr(self, "state_"))
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """(rows,) float64."""
+        check_is_fitted(self)
+        rows = Batch(features_of(self, X, reset=False))
+        weights, bias = self.model_.weights.astype(np.float64), float(self.model_.bias)
+        # In float64, for a large mean may hide a small difference.
+        parts = [block.dense().astype(np.float64) @ weights + bias for block in rows.split(_SMALL)]
+        return np.concatenate(parts)
+
+    @property
+    def coef_(self) -> Floats:
+        """(columns,) weights over raw columns."""
+        return self.model_.weights
+
+    @property
+    def intercept_(self) -> float:
+        """What a row of zeros is predicted to be."""
+        return float(self.model_.bias)
+
+    def _kind(self) -> tuple[str, int | None]:
+        return REGRESSOR, None
+
+    def _more(self) -> dict[str, Any]:
+        return {
+            "quantile": self.quantile,
+            "loss_insensitivity": self.epsilon,
+            "huber_delta": self.delta,
+        }
+
+
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, str) and value == "auto" else value
+
+
+def _canonical(rows: Batch, labels: Floats) -> Batch:
+    """Of few rows, the different ones in order, so that weights are the same as repetitions; else
+    the rows themselves, without those that weigh nothing."""
+    if len(rows) <= _SMALL and len(rows) * rows.columns <= _SMALL * 256:
+        few = distinct(Batch(np.column_stack([rows.dense(), labels]), weights=rows.weights))
+        table = few.dense()
+        return replace(few, features=np.ascontiguousarray(table[:, :-1]), labels=table[:, -1])
+    if rows.weights is not None and not rows.weights.all():
+        return rows.take(np.flatnonzero(rows.weights))
+    return rows
+
+
+def _threads(algorithm: LinearLearner, columns: int) -> contextlib.AbstractContextManager[Any]:
+    given = algorithm.given
+    work = columns * given.mini_batch_size * given.outputs * (given.num_models or 1)
+    return one_blas_thread() if work < _LARGE_PRODUCT else contextlib.nullcontext()
