@@ -96,7 +96,10 @@ class Router:
 
 def _is_s3(request: Request) -> bool:
     """A bucket may be called ``endpoints``; its requests are signed for another service."""
-    return b"/s3/aws4_request" in (request.header(b"authorization") or b"")
+    for _, value in request.headers:
+        if value.startswith(b"AWS4-HMAC-SHA256 "):
+            return b"/s3/aws4_request" in value
+    return False
 
 
 async def serve(home: Home, listener: socket.socket, account: str) -> None:
