@@ -1,0 +1,20 @@
+"""The routing table is the same to the router as it was to control."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.spec.route import Route, RoutingTable, Variant, from_json
+
+NAMES = st.text(min_size=1, max_size=12)
+VARIANTS = st.builds(
+    Variant, NAMES, st.floats(0, 100), st.dictionaries(NAMES, NAMES.map("unix:/{}".format))
+)
+ROUTES = st.builds(Route, NAMES, NAMES, st.lists(VARIANTS, max_size=3).map(tuple))
+
+
+@given(st.lists(ROUTES, max_size=4))
+def test_a_table_is_read_as_it_was_written(routes: list[Route]) -> None:
+    table = RoutingTable("123456789012", {(r.region, r.endpoint): r for r in routes})
+    assert from_json(table.to_json()) == table
