@@ -44,6 +44,7 @@ _JUDGED = 1 << 14
 """Rows, of those trained on, that tell after each epoch whether it was the last."""
 _LARGE_PRODUCT = 1e8
 _FOREVER = 1 << 30
+_FEW_VALUES = 1 << 16
 
 
 class _LinearLearner(BaseEstimator):  # type: ignore[misc]
@@ -90,7 +91,7 @@ class _LinearLearner(BaseEstimator):  # type: ignore[misc]
     def _algorithm(self, rows: Batch, epochs: int, patience: int) -> LinearLearner:
         size = self.batch_size
         if size == "auto":
-            size = int(np.clip(len(rows) // 64, 16, 4096))
+            size = int(np.clip(len(rows) // 32, 16, 4096))
         kind, outputs = self._kind()
         given = LinearLearnerHyperparameters(
             predictor_type=kind,
@@ -161,7 +162,7 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
     learning_rate : size of a step, or ``"auto"``
     wd, l1 : L2 and L1 penalties, on scaled columns
     epochs : passes over the rows, at most
-    batch_size : rows a step; ``"auto"`` makes some 64 steps a pass
+    batch_size : rows a step; ``"auto"`` makes 32 steps a pass or more
     num_models : candidates trained side by side, of which the one with the least loss is kept
     patience, tolerance : passes without such a relative gain in loss, after which training ends
     use_bias, normalize_data : whether to fit an intercept, whether to scale columns
@@ -284,7 +285,8 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
     def _encode(
         self, target: NDArray[Any], weights: Floats | None, known: bool = False
     ) -> tuple[Floats, Floats | None]:
-        check_classification_targets(target)
+        if target.dtype.kind not in "biu":
+            check_classification_targets(target)
         if known:
             codes = np.searchsorted(self.classes_, target).clip(0, len(self.classes_) - 1)
             strange = self.classes_[codes] != target
@@ -295,7 +297,7 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
                     do="Name all classes in the first call of partial_fit.",
                 )
         else:
-            classes, codes = np.unique(target, return_inverse=True)
+            classes, codes = _classes_of(target)
             self._set_classes(classes)
         if self.class_weight is not None:
             own = self._class_weights(codes, weights)[codes]
@@ -404,6 +406,19 @@ class LinearLearnerRegressor(RegressorMixin, _LinearLearner):  # type: ignore[mi
             "loss_insensitivity": self.epsilon,
             "huber_delta": self.delta,
         }
+
+
+def _classes_of(target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The different values, sorted, and which of them each is; without sorting where it can be."""
+    if target.dtype.kind in "iu":
+        low, high = int(target.min()), int(target.max())
+        if high - low < _FEW_VALUES:
+            away = target - np.asarray(low, target.dtype)
+            there = np.bincount(away, minlength=high - low + 1) > 0
+            codes: NDArray[np.intp] = (np.cumsum(there) - 1)[away]
+            return (np.flatnonzero(there) + low).astype(target.dtype), codes
+    classes, codes = np.unique(target, return_inverse=True)
+    return classes, codes
 
 
 def _or_none(value: Any) -> Any:

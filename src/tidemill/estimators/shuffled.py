@@ -11,7 +11,7 @@ from tidemill.data.batch import Batch, Csr, Floats, Integers
 from tidemill.data.cursor import START, Cursor
 
 _WHOLLY = 1 << 17
-_RUN = 16
+_RUN = 32
 """Of more rows than the first, so many neighbours stay together: gathered at half the speed of a
 copy, where single rows take thrice as long; a mini-batch still comes from all over the data."""
 
@@ -35,12 +35,12 @@ class Shuffled:
 
     def _gather(self, order: Integers, run: int, at: int, stop: int) -> Batch:
         if run == 1:
-            return self.rows.take(order[at:stop])
+            return self._take(order[at:stop])
         whole = len(order) * run
         if stop > whole:  # the few rows past the last whole run come last in every pass
             tail = np.arange(max(at, whole), stop)
             runs = order[at // run : whole // run, None] * run + np.arange(run)
-            return self.rows.take(np.concatenate([runs.ravel(), tail]))
+            return self._take(np.concatenate([runs.ravel(), tail]))
         picked = order[at // run : stop // run]
         features = self.rows.features
         assert not isinstance(features, Csr)
@@ -48,6 +48,16 @@ class Shuffled:
             _runs(features, picked, run),
             None if self.rows.labels is None else _runs(self.rows.labels, picked, run),
             None if self.rows.weights is None else _runs(self.rows.weights, picked, run),
+        )
+
+    def _take(self, order: Integers) -> Batch:
+        features = self.rows.features
+        if isinstance(features, Csr):
+            return self.rows.take(order)
+        return Batch(
+            features.take(order, axis=0),  # twice as fast as features[order]
+            None if self.rows.labels is None else self.rows.labels.take(order),
+            None if self.rows.weights is None else self.rows.weights.take(order),
         )
 
 
