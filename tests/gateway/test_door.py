@@ -231,7 +231,7 @@ def test_every_role_exists_and_trusts_sagemaker(client: Client) -> None:
         PolicySourceArn=role["Arn"], ActionNames=["s3:GetObject", "s3:PutObject"]
     )
     assert [e["EvalDecision"] for e in told["EvaluationResults"]] == ["allowed", "allowed"]
-    with refused("ValidationException", "roleName"):
+    with refused("ValidationError", "Value null at 'roleName'"):
         send_role = {"Action": "GetRole", "Version": "2010-05-08"}
         iam.meta.events.register(
             "before-call.iam.GetRole", lambda params, **_: params.update(body=send_role)

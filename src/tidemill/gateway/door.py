@@ -85,7 +85,7 @@ class Door:
     ) -> bytes:
         """In a thread: it reads the store, and at its first call a service's description."""
         operation, handler = spoken.find(name)
-        asked = protocols.read(sent, operation.input)
+        asked = protocols.read(sent, operation.input, spoken.invalid)
         done: dict[str, Any] | None = handler(Call(operation, asked, who.region, self.platform))
         if isinstance(sent, bytes):
             return protocols.json_body(done)

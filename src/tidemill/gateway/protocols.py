@@ -66,11 +66,11 @@ def fields(seen: Seen, body: bytes) -> dict[str, str]:
     return query.fields(seen.query) | query.fields(body.decode("utf-8", "replace"))
 
 
-def read(sent: bytes | dict[str, str], shape: Shape | None) -> dict[str, Any]:
-    """The request, of the right types and within the bounds of its shape."""
+def read(sent: bytes | dict[str, str], shape: Shape | None, code: str) -> dict[str, Any]:
+    """The request, of the right types and within the bounds of its shape. code: if it is not"""
     try:
         asked = json.parse(sent, shape) if isinstance(sent, bytes) else query.parse(sent, shape)
-        validate.check(asked, shape)
+        validate.check(asked, shape, code)
     except RecursionError:
         raise Fault(
             "SerializationException", "The request is nested too deeply to be read."

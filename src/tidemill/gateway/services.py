@@ -9,13 +9,15 @@ from tidemill.gateway import cloudwatch, iam, sts
 from tidemill.gateway.call import Handler
 from tidemill.gateway.logs import operations as logs
 from tidemill.gateway.resources import endpoint, endpoint_config, model, tags, training_job
-from tidemill.gateway.wire.errors import DOCUMENTATION, Fault
+from tidemill.gateway.wire.errors import DOCUMENTATION, VALIDATION, Fault
 from tidemill.gateway.wire.model import Operation, Service, service
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """scope: in signatures · model: botocore's name · target: before the dot of X-Amz-Target"""
+    """scope: in signatures · model: botocore's name · target: before the dot of X-Amz-Target
+    invalid: its code for values out of bounds
+    """
 
     scope: str
     model: str
@@ -23,6 +25,7 @@ class Spoken:
     handlers: Mapping[str, Handler]
     target: str = ""
     json: str = "1.1"
+    invalid: str = VALIDATION
 
     def description(self) -> Service:
         """AWS's description of it, read at the first call."""
@@ -61,7 +64,14 @@ SAGEMAKER = Spoken(
 )
 SPOKEN = (
     SAGEMAKER,
-    Spoken("logs", "logs", "CloudWatch Logs", logs.OPERATIONS, target="Logs_20140328"),
+    Spoken(
+        "logs",
+        "logs",
+        "CloudWatch Logs",
+        logs.OPERATIONS,
+        target="Logs_20140328",
+        invalid="InvalidParameterException",
+    ),
     Spoken(
         "monitoring",
         "cloudwatch",
@@ -69,9 +79,10 @@ SPOKEN = (
         cloudwatch.OPERATIONS,
         target="GraniteServiceVersion20100801",
         json="1.0",
+        invalid="InvalidParameterValue",
     ),
-    Spoken("sts", "sts", "AWS STS", sts.OPERATIONS),
-    Spoken("iam", "iam", "AWS IAM", iam.OPERATIONS),
+    Spoken("sts", "sts", "AWS STS", sts.OPERATIONS, invalid="ValidationError"),
+    Spoken("iam", "iam", "AWS IAM", iam.OPERATIONS, invalid="ValidationError"),
 )
 BY_TARGET = {s.target: s for s in SPOKEN if s.target}
 BY_SCOPE = {s.scope: s for s in SPOKEN}

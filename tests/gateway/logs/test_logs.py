@@ -164,6 +164,8 @@ def test_what_is_not_there(logs: Any, job: str) -> None:
     for group in ("/aws/lambda/x", "/aws/sagemaker/Endpoints/nobody"):
         with refused("ResourceNotFoundException", "The specified log group does not exist."):
             logs.describe_log_streams(logGroupName=group)
+    with refused("InvalidParameterException", "'limit' failed to satisfy constraint"):
+        logs.get_log_events(logGroupName=GROUP, logStreamName=job, limit=20_000)
     with refused("InvalidParameterException", "nextToken"):
         logs.get_log_events(logGroupName=GROUP, logStreamName=job, nextToken="f/x")
 

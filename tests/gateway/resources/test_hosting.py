@@ -65,6 +65,16 @@ def test_a_model_has_one_container_or_several(sagemaker: Any) -> None:
         sagemaker.create_model(**model("mill", Containers=several))
 
 
+def test_nothing_has_an_empty_name(sagemaker: Any) -> None:
+    with refused(VALIDATION, "Value '' at 'modelName' failed to satisfy constraint: Member must"):
+        sagemaker.create_model(**model(""))
+    sagemaker.create_model(**model("mill"))
+    with refused(VALIDATION, "Value '' at 'productionVariants.2.member.variantName'"):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName="c", ProductionVariants=[variant(), variant("")]
+        )
+
+
 def test_models_are_listed_newest_first(sagemaker: Any) -> None:
     for name in ("b", "a", "c"):
         sagemaker.create_model(**model(name))

@@ -9,7 +9,7 @@ from tidemill.control import endpoint_config
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import model
 from tidemill.gateway.resources.listing import Listing
-from tidemill.gateway.resources.noun import Noun
+from tidemill.gateway.resources.noun import Noun, must_be_named
 from tidemill.gateway.wire.errors import invalid
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 
@@ -46,11 +46,14 @@ def delete(call: Call) -> None:
 def to_spec(call: Call) -> EndpointConfig:
     """An endpoint config from its CreateEndpointConfig request."""
     name = call.request["EndpointConfigName"]
-    variants = tuple(_variant(v) for v in call.request["ProductionVariants"])
+    sent = call.request["ProductionVariants"]
+    for number, variant in enumerate(sent, 1):
+        must_be_named(variant, "VariantName", f"productionVariants.{number}.member")
+    variants = tuple(_variant(v) for v in sent)
     named = [v.name for v in variants]
-    for variant in named:
-        if named.count(variant) > 1:
-            raise invalid(f'The variant name "{variant}" was non-unique within the request.')
+    for one in named:
+        if named.count(one) > 1:
+            raise invalid(f'The variant name "{one}" was non-unique within the request.')
     return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants)
 
 

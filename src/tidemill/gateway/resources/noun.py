@@ -9,6 +9,7 @@ from typing import Any
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call
 from tidemill.gateway.wire.errors import VALIDATION, Fault, invalid
+from tidemill.gateway.wire.json import path
 from tidemill.store.base import Row
 
 
@@ -41,6 +42,7 @@ class Noun:
     def create(self, call: Call, make: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
         """Make it with the request's tags, and answer its ARN."""
         arn = call.arn(self.kind, call.request[self.key])
+        must_be_named(call.request, self.key)
         try:
             make(tags(call.request.get("Tags", ())))
         except Conflict:
@@ -54,6 +56,15 @@ class Noun:
             remove(call.region, name)
         except NotFound:
             raise self.missing(call, name) from None
+
+
+def must_be_named(request: Mapping[str, Any], key: str, at: str = "") -> None:
+    """The model's patterns let some names be empty; nothing can be called so."""
+    if not request[key]:
+        raise invalid(
+            f"1 validation error detected: Value '' at '{path(at, key)}' failed to satisfy "
+            "constraint: Member must have length greater than or equal to 1"
+        )
 
 
 def tags(sent: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tidemill.gateway.wire.errors import Fault, invalid
+from tidemill.gateway.wire.errors import VALIDATION, Fault
 from tidemill.gateway.wire.json import path
 from tidemill.gateway.wire.model import Shape
 from tidemill.gateway.wire.patterns import compiled
@@ -19,8 +19,8 @@ Violation = tuple[str, str, str]
 """Value as shown, path, constraint."""
 
 
-def check(request: dict[str, Any], shape: Shape | None) -> None:
-    """Raise a ValidationException that names every value out of bounds, up to ten."""
+def check(request: dict[str, Any], shape: Shape | None, code: str = VALIDATION) -> None:
+    """Raise an error of this code that names every value out of bounds, up to ten."""
     if shape is None:
         return
     found: list[Violation] = []
@@ -29,16 +29,16 @@ def check(request: dict[str, Any], shape: Shape | None) -> None:
         if len(found) == _MOST_REPORTED:
             break
     if found:
-        raise _fault(found)
+        raise Fault(code, _said(found))
 
 
-def _fault(found: list[Violation]) -> Fault:
+def _said(found: list[Violation]) -> str:
     many = "s" if len(found) > 1 else ""
     said = "; ".join(
         f"Value {value} at '{at}' failed to satisfy constraint: {constraint}"
         for value, at, constraint in found
     )
-    return invalid(f"{len(found)} validation error{many} detected: {said}")
+    return f"{len(found)} validation error{many} detected: {said}"
 
 
 def _value(value: Any, shape: Shape, at: str) -> Iterator[Violation]:
