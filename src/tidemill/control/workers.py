@@ -59,6 +59,8 @@ class Workers:
         except FileNotFoundError:
             return [], offset
         whole = piece[: piece.rfind(b"\n") + 1]
+        if not whole and len(piece) == _EVENTS_PIECE:
+            whole = piece  # no event is that long: pass over it, or we would stand here forever
         events = (_event(line) for line in whole.splitlines())
         return [e for e in events if e is not None], offset + len(whole)
 
@@ -66,7 +68,7 @@ class Workers:
 def _event(line: bytes) -> Event | None:
     try:
         return from_line(line.decode())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         return None  # the half line of a worker that was killed while it wrote
 
 

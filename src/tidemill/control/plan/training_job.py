@@ -210,6 +210,8 @@ def _status(state: JobState, event: Event) -> JobState:
 
 
 def _metric(state: JobState, event: Event) -> JobState:
+    if event.value is None:
+        return state
     value = {"MetricName": event.name, "Value": event.value, "Timestamp": event.time}
     known = {m["MetricName"]: m for m in state.metrics}
     return replace(state, metrics=tuple({**known, event.name: value}.values()))
