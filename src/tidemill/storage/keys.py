@@ -4,8 +4,9 @@ Two trees hold a bucket. In the *plain* tree the path is the key, so people may 
 and drop in their own. What no file system can hold so (``a//b``, ``../x``, ``a/``, names over 255
 bytes, ``a/b`` beside ``a``) goes to the *odd* tree, whose names are made here: a segment of
 the key is cut into pieces of 80 bytes, percent-encoded, and marked as going on (``,``), as ended
-by a slash (``+``) or as the end of the key (``=``). Escaped names hold no slash and are never
-``.`` or ``..``, so nothing can leave the tree.
+by a slash (``+``) or as the end of the key (``=``). From the 64th slash on, slashes are bytes like
+any other, so that no directory is too deep for the programs that people point at it. Escaped names
+hold no slash and are never ``.`` or ``..``, so nothing can leave the tree.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tidemill.storage.errors import InvalidBucketName, InvalidKey, KeyTooLong
 
 LONGEST_KEY = 1024
 LONGEST_NAME = 255
+DEEPEST = 64
 # 80 bytes are at most 240 once percent-encoded: with its mark a piece fits any file system.
 PIECE = 80
 GOES_ON, SLASH, END = ",", "+", "="
@@ -57,7 +59,7 @@ def plain(key: str) -> tuple[str, ...] | None:
     (('a', 'b.csv'), None)
     """
     names = tuple(key.split("/"))
-    if "\0" in key or any(n in _PLAIN_NEVER or _is_long(n) for n in names):
+    if "\0" in key or len(names) > DEEPEST or any(n in _PLAIN_NEVER or _is_long(n) for n in names):
         return None
     return names
 
@@ -68,7 +70,7 @@ def escape(key: str) -> tuple[str, ...]:
     >>> escape("a//é")
     ('a+', '+', '%C3%A9=')
     """
-    *before, last = key.split("/")
+    *before, last = key.split("/", DEEPEST)
     names = [name for segment in before for name in _pieces(segment, SLASH)]
     return (*names, *_pieces(last, END))
 

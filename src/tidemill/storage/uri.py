@@ -66,9 +66,12 @@ def bucket_of_host(host: str) -> str | None:
 
 
 def _of_url(url: str) -> Location:
-    parts = urlsplit(url)
-    bucket = bucket_of_host(parts.hostname or "")
-    key = unquote(parts.path.removeprefix("/"), errors="surrogateescape")
+    try:
+        parts = urlsplit(url)
+        bucket = bucket_of_host(parts.hostname or "")
+        key = unquote(parts.path.removeprefix("/"), errors="strict")
+    except ValueError as error:
+        raise _wrong(url) from error
     if bucket is None:
         raise _wrong(url)
     if not bucket:
