@@ -13,6 +13,7 @@ import pytest
 from tests.workers.places import LINEAR, Place, events, exit_of, start
 from tests.workers.serve.replicas import (
     CENTRES,
+    CSV,
     JSON,
     Client,
     nearest,
