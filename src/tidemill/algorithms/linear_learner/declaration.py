@@ -77,5 +77,4 @@ DECLARATION = Declaration(
     channels=("train", "validation", "test"),
     label_size=1,
     csv_accept="application/json",
-    response_columns=("score", "predicted_label"),
 )
