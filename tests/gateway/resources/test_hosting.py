@@ -218,7 +218,13 @@ def test_an_update_rolls_over_to_another_config(hosted: Any, prefix: str) -> Non
         hosted.update_endpoint(EndpointName="mill", EndpointConfigName="next")
 
 
-def test_an_update_may_keep_weights_and_counts(hosted: Any, gateway: Gateway, region: str) -> None:
+@pytest.mark.parametrize(
+    ("excluded", "weight", "count"),
+    [("DesiredInstanceCount", 3.0, 4), ("DesiredWeight", 9.0, 1), ("DataCaptureConfig", 3.0, 1)],
+)
+def test_an_update_may_keep_weights_and_counts(
+    hosted: Any, gateway: Gateway, region: str, excluded: str, weight: float, count: int
+) -> None:
     hosted.create_endpoint_config(
         EndpointConfigName="next",
         ProductionVariants=[variant("green", InitialVariantWeight=9.0, InitialInstanceCount=4)],
@@ -227,11 +233,11 @@ def test_an_update_may_keep_weights_and_counts(hosted: Any, gateway: Gateway, re
         EndpointName="mill",
         EndpointConfigName="next",
         RetainAllVariantProperties=True,
-        ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredInstanceCount"}],
+        ExcludeRetainedVariantProperties=[{"VariantPropertyType": excluded}],
     )
     row = gateway.verbs.describe("endpoint", region, "mill")
     [green] = row.document["state"]["pending"]["variants"]
-    assert (green["weight"], green["count"]) == (3.0, 4)
+    assert (green["weight"], green["count"]) == (weight, count)
 
 
 def test_an_endpoint_that_failed_can_only_be_deleted(
