@@ -84,7 +84,7 @@ def _join_instances(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, 
     if not all(isinstance(instances, list) and instances for instances in found):
         return None
     instances = [i for several in found for i in several]
-    return json.rows(instances, "$.instances[{}]"), [len(several) for several in found]
+    return json.rows(instances, "instance {}".format), [len(several) for several in found]
 
 
 def _join_json_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
@@ -92,7 +92,7 @@ def _join_json_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch,
         instances = [orjson.loads(body) for body in bodies]
     except ValueError:  # more than a line, or not JSON
         return None
-    return json.rows(instances, "line {}"), [1] * len(bodies)
+    return json.rows(instances, "line {}".format), [1] * len(bodies)
 
 
 def _join_records(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
