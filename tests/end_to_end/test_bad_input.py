@@ -95,7 +95,7 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "words where numbers should be": ({"body": b"1,2\n3,tall\n6,7\n"}, ["tall"]),
     "a truncated RecordIO": (
         {"body": RECORD * 3 + RECORD[:-9], "content_type": "application/x-recordio-protobuf"},
-        ["truncated"],
+        ["record", "cut short"],
     ),
     "an unknown hyperparameter": (
         {"body": GOOD_ROWS, "hyperparameters": {"k": "2", "feature_dim": "2", "epoch": "3"}},
@@ -150,7 +150,7 @@ BAD_REQUESTS: dict[str, tuple[bytes, str, list[str]]] = {
     "an unknown content type": (b"1,2", "image/png", ["image/png"]),
     "broken JSON": (b'{"instances": [', "application/json", ["JSON"]),
     "JSON of another shape": (b'{"rows": [[1, 2]]}', "application/json", ["instances"]),
-    "truncated RecordIO": (RECORD[:-9], "application/x-recordio-protobuf", ["truncated"]),
+    "truncated RecordIO": (RECORD[:-9], "application/x-recordio-protobuf", ["record", "cut short"]),
 }
 
 

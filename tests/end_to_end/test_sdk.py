@@ -21,8 +21,14 @@ POINTS = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def job(platform: Platform) -> TrainingJob:
-    started = tidemill.train("kmeans", POINTS, test=POINTS, k=5, connection=platform.connection)
-    return started.wait(quiet=True)
+    return tidemill.train(
+        "kmeans",
+        POINTS,
+        test=POINTS,
+        k=5,
+        eval_metrics=["msd", "ssd"],
+        connection=platform.connection,
+    ).wait(quiet=True)
 
 
 @pytest.fixture(scope="module")
