@@ -78,6 +78,8 @@ def begin(home: str, now: float) -> JobState:
 
 def enter(state: JobState, secondary: str, message: str, now: float) -> JobState:
     """Close the running transition and open the next; what is final is closed at once."""
+    # Clocks are set back now and then; a stage never ends before it began.
+    now = max([now, *(t["StartTime"] for t in state.transitions[-1:])])
     closed = tuple(t if "EndTime" in t else {**t, "EndTime": now} for t in state.transitions)
     opened: dict[str, Any] = {"Status": secondary, "StartTime": now, "StatusMessage": message}
     if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded"):
@@ -204,7 +206,7 @@ def _ignore(state: JobState, event: Event) -> JobState:
 def _status(state: JobState, event: Event) -> JobState:
     # With many hosts the furthest one speaks for the job.
     here = STAGES.index(state.secondary) if state.secondary in STAGES else 0
-    if state.stop is not None or event.name not in STAGES[here + 1 :]:
+    if state.stop is not None or state.ended is not None or event.name not in STAGES[here + 1 :]:
         return state
     return enter(state, event.name, event.message or MESSAGES[event.name], event.time)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -28,8 +29,8 @@ from tidemill.spec.home import Home
 from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Document, Row
 
-POLL = 0.25
-"""Seconds between two looks when nothing wakes the loop."""
+BUSY_POLL, QUIET_POLL = 0.25, 1.0
+"""Seconds between two looks when nothing wakes the loop: while things change, and when none do."""
 
 _LOG = logging.getLogger(__name__)
 _UNFINISHED_JOBS = [s.value for s in JobStatus if not s.is_final]
@@ -57,16 +58,20 @@ class Reconciler:
     def run(self, over: threading.Event, wait: Callable[[float], None]) -> None:
         """Go round until ``over``; ``wait`` sleeps for so many seconds, or until woken."""
         while not over.is_set():
+            began, settled = time.perf_counter(), False
             try:
-                self.tick()
+                settled = self.tick()
             except Exception:  # a full disk, say: the next round may find it mended
                 _LOG.exception("a round of reconciliation failed")
-            wait(POLL)
+            # With very many endpoints a round takes long: leave half the time to the gateway.
+            over.wait(time.perf_counter() - began)
+            wait(QUIET_POLL if settled else BUSY_POLL)
 
-    def tick(self) -> None:
-        """Bring every job and endpoint one step further."""
+    def tick(self) -> bool:
+        """Bring every job and endpoint one step further; whether all are where they should be."""
         store = self._verbs.store
-        for row in store.unfinished(training_job.KIND, _UNFINISHED_JOBS):
+        jobs = store.unfinished(training_job.KIND, _UNFINISHED_JOBS)
+        for row in jobs:
             self._write(row, self._step(row, self._job))
         steps = [
             (row, self._step(row, self._endpoint))
@@ -76,6 +81,7 @@ class Reconciler:
         self._publish(steps)
         for row, step in steps:
             self._write(row, step)
+        return not jobs and all(step is not None and _settled(step) for _, step in steps)
 
     def _job(self, row: Row) -> Step[Any]:
         return job_step.advance(row, self._workers, self._home, self._verbs.clock())
@@ -129,3 +135,8 @@ class Reconciler:
         endpoint_step.clear(row, step.state, self._home)
         arn = self._verbs.arn(row.kind, row.region, row.name)
         self._verbs.store.delete(row, arn=arn)
+
+
+def _settled(step: EndpointStep) -> bool:
+    replicas = step.state.replicas.values()
+    return not step.changed and all(r.ready and r.retired is None for r in replicas)
