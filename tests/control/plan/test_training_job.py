@@ -144,11 +144,24 @@ def test_only_new_progress_forgives_deaths() -> None:
 
 def test_the_furthest_host_speaks_for_the_job() -> None:
     names = ["Downloading", "Downloading", "Training", "Downloading", "Uploading", "Training", "?"]
-    state = observe(running(), [Event(float(i), "status", n) for i, n in enumerate(names)])
+    state = observe(running(), [Event(2.0 + i, "status", n) for i, n in enumerate(names)])
     assert [t["Status"] for t in state.transitions] == [
         *("Starting", "Downloading", "Training", "Uploading")
     ]
-    assert [t.get("EndTime") for t in state.transitions] == [0.0, 2.0, 4.0, None]
+    assert [t.get("EndTime") for t in state.transitions] == [2.0, 4.0, 6.0, None]
+
+
+def test_a_clock_set_back_turns_no_stage_around() -> None:
+    state = observe(running(), [Event(-50.0, "status", "Training")])
+    assert [(t["StartTime"], t.get("EndTime")) for t in state.transitions] == [
+        (1.0, 1.0),
+        (1.0, None),
+    ]
+
+
+def test_what_is_told_after_the_end_changes_no_stage() -> None:
+    ended = step(ONE_DONE, {"algo-2": DONE}).state
+    assert observe(ended, [Event(99.0, "status", "Training")]) == ended
 
 
 def test_a_workers_own_words_are_the_message() -> None:
