@@ -168,6 +168,32 @@ def test_sigterm_to_one_host_stops_all(place: Place) -> None:
     assert model_of(place).centres.shape == (3, 4)
 
 
+@pytest.mark.serial
+@pytest.mark.slow
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_run_that_was_stopped_with_the_platform_goes_on_as_if_it_had_not(
+    tmp_path: Path, hosts: int
+) -> None:
+    calm, rough = Place(tmp_path / "calm"), Place(tmp_path / "rough")
+    asked = replace(long_job(calm), instances=hosts)
+    asked.hyperparameters["epochs"] = "40"
+    long_job(rough)
+    train(calm, asked)
+    names = [f"algo-{i + 1}" for i in range(hosts)]
+    homes = [rough.train_task(asked, name) for name in names]
+    for _ in range(2):
+        processes = [start("train", home) for home in homes]
+        wait_for_progress(homes[0])
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        assert [p.wait(timeout=20) for p in processes] == [0] * hosts
+        assert exit_of(homes[0])["stopped"]
+        homes[0].events.unlink()
+    train(rough, asked)
+    assert exit_of(homes[0]) == {"code": 0}
+    assert rough.artifact() == calm.artifact()
+
+
 @pytest.mark.parametrize("host", ["algo-1", "algo-2"])
 def test_a_host_that_fails_fails_the_others_with_its_reason(place: Place, host: str) -> None:
     good, bad = recordio_bytes(ROWS), recordio_bytes(ROWS)[:-3]
