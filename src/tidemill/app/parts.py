@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,10 +55,13 @@ class Part:
     def tend(self, now: float) -> bool:
         """Start it again if it has ended and its pause is over; True when it was."""
         if self._running is not None:
-            if self._running.poll() is None:
+            code = self._running.poll()
+            if code is None:
                 return False
             self._running = None
-            self.deaths = 1 if now - self._since > HEALTHY_SECONDS else self.deaths + 1
+            # Killed from outside is no fault of its own, and no reason to wait.
+            is_early = now - self._since < HEALTHY_SECONDS and code != -signal.SIGKILL
+            self.deaths = self.deaths + 1 if is_early else 1
             self._due = now + self._pause()
         if now < self._due:
             return False
