@@ -1,4 +1,10 @@
-"""The router process: an inherited socket, a fleet of replicas, the way to the gateway."""
+"""The router process: an inherited socket, a fleet of replicas, the way to the gateway.
+
+What one prediction costs at the least, at 32 connections: a read and a write on the client's
+socket (8 µs with the kernel's TCP), its share (about a tenth) of a read and a write on the
+replica's and of one poll, two SHA-256 and one HMAC with their canonical text (9 µs), llhttp
+(2 µs); the rest is this room's Python (14 µs).
+"""
 
 from __future__ import annotations
 
