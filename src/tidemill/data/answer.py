@@ -11,6 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tidemill.data import content_type as types
+from tidemill.data.batch import floats
 from tidemill.data.recordio import encode as recordio
 from tidemill.data.recordio.record import LABEL
 from tidemill.errors import UnsupportedType
@@ -42,7 +43,7 @@ def encode(
     """
     media = negotiate(accept, default)
     if response_columns:
-        columns = {name: columns[name] for name in response_columns}
+        columns = {name: columns[name] for name in response_columns if name in columns}
     return ENCODERS[media](columns, response_key), media
 
 
@@ -115,7 +116,7 @@ def _csv(columns: Columns, response_key: str) -> bytes:
 
 
 def _recordio(columns: Columns, response_key: str) -> bytes:
-    tensors = [(LABEL, name, np.asarray(a, np.float32)) for name, a in columns.items()]
+    tensors = [(LABEL, name, floats(a)) for name, a in columns.items()]
     return recordio.fixed(tensors)
 
 
@@ -147,6 +148,8 @@ def _texts(column: NDArray[Any]) -> list[bytes]:
     """The JSON of each row's value, written in one go; a float32 in its shortest form."""
     if len(column) == 0:
         return []
+    if column.dtype.kind not in "fiub":
+        return [orjson.dumps(value) for value in column.tolist()]
     text = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
     if column.ndim == 1:
         return text[1:-1].split(b",")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +120,17 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         _stack([b.labels for b in batches]),
         _stack([b.weights for b in batches]),
     )
+
+
+def floats(array: NDArray[Any]) -> Floats:
+    """Numbers of any type as float32, C-contiguous and aligned; copied only if they are not.
+
+    Numbers beyond float32 become infinite.
+    """
+    if array.dtype == np.float32 and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    with np.errstate(over="ignore"):
+        return np.array(array, np.float32, order="C")
 
 
 def to_csr(dense: Floats) -> Csr:

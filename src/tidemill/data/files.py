@@ -25,18 +25,20 @@ TRAINING = (types.RECORDIO, types.CSV, types.JSON_LINES, types.PARQUET, types.NP
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file that can be opened as a shard. name: as errors call it"""
+    """A file that can be opened as a shard. name: as errors call it · block: bytes, 0 for ours"""
 
     path: Path
     name: str
     media: str
     label_size: int
     is_compressed: bool = False
+    block: int = 0
 
     def open(self, is_random: bool) -> Shard:
         """The shard; is_random: its blocks will be read in any order."""
         file = open_bytes(self.path, self.is_compressed)
-        block = SMALL_BLOCK if is_random else BLOCK
+        usual = TEXT_BLOCK if self.media == types.CSV else BLOCK
+        block = self.block or (SMALL_BLOCK if is_random else usual)
         try:
             if self.media == types.NPY:
                 return npy.open_shard(file, self.name, self.label_size, block)
@@ -45,8 +47,6 @@ class FileSource:
                 return parquet.spilled(whole, self.label_size, block)
             if self.media == types.PARQUET:
                 return parquet.ParquetShard(file, self.name, self.label_size, block)
-            if self.media == types.CSV and not is_random:
-                block = TEXT_BLOCK
             return ByteShard(file, self.name, self._format(), block)
         except BaseException:
             file.close()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Batch, Csr
+from tidemill.data.batch import Batch, Csr, floats
 from tidemill.errors import InvalidData
 
 Matrix = NDArray[Any]
@@ -86,7 +86,7 @@ def _csr(matrix: Any) -> Csr:
     return Csr(
         np.asarray(matrix.indptr, np.int64),
         np.asarray(matrix.indices, np.int64),
-        np.asarray(matrix.data, np.float32),
+        floats(matrix.data),
         int(matrix.shape[1]),
     )
 
@@ -127,14 +127,10 @@ class MemoryShard:
         return Batch(
             features.rows(start, stop)
             if isinstance(features, Csr)
-            else _floats(features[start:stop]),
-            None if labels is None else _floats(labels[start:stop]),
-            None if weights is None else _floats(weights[start:stop]),
+            else floats(features[start:stop]),
+            None if labels is None else floats(labels[start:stop]),
+            None if weights is None else floats(weights[start:stop]),
         )
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def _floats(array: Matrix) -> NDArray[np.float32]:
-    return np.ascontiguousarray(array, np.float32)

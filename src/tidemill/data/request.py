@@ -30,11 +30,12 @@ def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
     (also for NaN and infinities, which would come back as an answer of nulls).
     """
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
-    if not body:
-        raise InvalidData("request body: must have a row", got="0 bytes", do="Send the rows.")
     if kind.media == types.CSV and kind.label_size:
         batch = csv.decode(body, kind.label_size)
     else:
         batch = DECODERS[kind.media](body)
+    if len(batch) == 0:
+        got = f"{len(body)} bytes"
+        raise InvalidData("request body: must have a row", got=got, do="Send the rows.")
     require_finite(batch, REQUEST.row)
     return batch

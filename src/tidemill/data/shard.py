@@ -20,10 +20,10 @@ from tidemill.errors import InvalidData
 
 Bytes = NDArray[np.uint8]
 
-BLOCK = 2 << 20
-"""Bytes of a block of lines or records, unless one alone is longer."""
-LONGEST = 512 << 20
-"""Bytes of the longest line or record; RecordIO's length word ends there."""
+PIECE = 2 << 20
+"""Bytes that are uncompressed in one go."""
+LONGEST = 64 << 20
+"""Bytes of the longest line or record."""
 
 
 class Shard(Protocol):
@@ -57,9 +57,12 @@ class Format:
 
 
 class ByteShard:
-    """A file of lines or records. Keeps one block's bytes in memory."""
+    """A file of lines or records. Keeps one block's bytes in memory.
 
-    def __init__(self, file: BinaryIO, name: str, format_: Format, block: int = BLOCK) -> None:
+    block: bytes of a block, unless a line or record alone is longer
+    """
+
+    def __init__(self, file: BinaryIO, name: str, format_: Format, block: int) -> None:
         self.name = name
         self._file = file
         self._format = format_
@@ -84,7 +87,7 @@ class ByteShard:
                     got=f"no end of it after byte {start}",
                     do="Check the content type.",
                 )
-            size *= 4
+            size = min(4 * size, LONGEST)
         return start
 
     def read(self, start: int, stop: int) -> Batch:
@@ -137,7 +140,7 @@ def open_bytes(path: Path, is_compressed: bool) -> BinaryIO:
     plain = tempfile.TemporaryFile()  # noqa: SIM115 - the shard closes it
     try:
         with gzip.open(path) as packed:
-            while piece := packed.read(BLOCK):
+            while piece := packed.read(PIECE):
                 plain.write(piece)
     except (OSError, EOFError, zlib.error) as error:
         plain.close()

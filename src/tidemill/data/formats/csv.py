@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import orjson
@@ -29,7 +28,7 @@ def decode(body: bytes, label_size: int = 0, where: Where = REQUEST) -> Batch:
     return labelled(_table(body, where), label_size, where.name)
 
 
-def reader(label_size: int) -> Any:
+def reader(label_size: int) -> Callable[[Bytes, None, Where], Batch]:
     """The block reader for training data with so many label columns."""
 
     def read(data: Bytes, token: None, where: Where) -> Batch:
@@ -46,9 +45,9 @@ def _table(body: bytes, where: Where) -> Floats:
 
 def _fast(body: bytes) -> Floats | None:
     """Rows by the JSON parser, which reads numbers fastest; None where they are not plain ones."""
-    if body.translate(None, PLAIN):
-        return None
     text = body.strip()
+    if not text or body.translate(None, PLAIN):
+        return None
     try:
         with np.errstate(over="ignore"):
             if b"\n" not in text:
@@ -80,38 +79,34 @@ def _arrow(body: bytes) -> Floats | None:
 
 def _careful(body: bytes, where: Where) -> Floats:
     """Rows by Python's own number parser, which finds the fault that stopped the fast ones."""
-    rows = [row for _, row in _rows(body, where)]
+    rows: list[list[float]] = []
+    for index, line in enumerate(body.decode("utf-8-sig", "replace").splitlines()):
+        if not line.strip():
+            continue
+        cells = line.split(",")
+        rows.append([_number(cell, index, column, where) for column, cell in enumerate(cells)])
+        if len(cells) != len(rows[0]):
+            raise InvalidData(
+                f"{where.row(index)}: must have {len(rows[0])} columns, as the rows before",
+                got=len(cells),
+                do="Give every row the same number of commas.",
+            )
     with np.errstate(over="ignore"):
         return np.array(rows, np.float32) if rows else np.empty((0, 0), np.float32)
 
 
-def _rows(body: bytes, where: Where) -> Iterator[tuple[int, list[float]]]:
-    width = 0
-    lines = body.decode("utf-8-sig", "replace").splitlines()
-    for index, line in enumerate(lines):
-        if not line.strip():
-            continue
-        cells = [cell.strip().strip('"').strip() for cell in line.split(",")]
-        row = [_number(cell, index, column, where) for column, cell in enumerate(cells)]
-        width = width or len(row)
-        if len(row) != width:
-            raise InvalidData(
-                f"{where.row(index)}: must have {width} columns, as the rows before",
-                got=len(row),
-                do="Give every row the same number of commas.",
-            )
-        yield index, row
-
-
 def _number(cell: str, index: int, column: int, where: Where) -> float:
+    text = cell.strip().removeprefix('"').removesuffix('"')
     try:
-        if "_" in cell:  # which Python would take in a number
-            raise ValueError
-        return float(cell)
+        if "_" not in text:  # which Python would take in a number
+            return float(text)
     except ValueError:
-        do = "Write a number, and fill or drop missing values."
-        if index == 0 and not where.offset:
-            do = "CSV has no header line here: remove it if this is one. " + do
-        raise InvalidData(
-            f"{where.row(index)}, column {column + 1}: must be a number", got=cell, do=do
-        ) from None
+        pass
+    do = "Write a number, and fill or drop missing values."
+    if any(separator in text for separator in ";\t|"):
+        do = "Separate the columns with commas."
+    elif index == 0 and where.offset == 0:
+        do = f"Remove the line if it is a header: CSV has none here. {do}"
+    raise InvalidData(
+        f"{where.row(index)}, column {column + 1}: must be a number", got=text[:100], do=do
+    )

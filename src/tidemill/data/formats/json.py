@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Batch, Csr, Floats, concatenate, pointers
+from tidemill.data.batch import Batch, Csr, Floats, concatenate, floats, pointers
 from tidemill.errors import InvalidData
 
 FORMS = (
@@ -55,16 +55,14 @@ def rows(instances: list[Any], path: Callable[[int], str]) -> Batch:
     except (KeyError, TypeError, ValueError):
         table = None
     if table is not None and table.ndim == 2 and table.dtype.kind in "fiub" and table.shape[1]:
-        with np.errstate(over="ignore"):
-            return Batch(table.astype(np.float32))
-    index = 0
-    try:
-        parsed: list[Row] = []
-        for index, instance in enumerate(instances):
+        return Batch(floats(table))
+    parsed: list[Row] = []
+    for index, instance in enumerate(instances):
+        try:
             parsed.append(_row(instance))
             _same_width(parsed[0], parsed[-1])
-    except Fault as fault:
-        raise fault.invalid(path(index)) from None
+        except Fault as fault:
+            raise fault.invalid(path(index)) from None
     if all(keys is None for _, keys, _ in parsed):
         return Batch(np.stack([values for values, _, _ in parsed]))
     return concatenate([Batch(_one(row)) for row in parsed])
@@ -77,8 +75,7 @@ def numbers(values: Any, path: str) -> Floats:
     for index, value in enumerate(values):
         if not isinstance(value, (int, float)):
             raise Fault(f"{path}[{index}]", "must be a number", got=clip(value), do="Write one.")
-    with np.errstate(over="ignore"):
-        return np.array(values, np.float32)
+    return floats(np.array(values, np.float64))
 
 
 def clip(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Batch
+from tidemill.data.batch import Batch, floats
 from tidemill.data.labels import labelled
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
@@ -24,7 +24,7 @@ def decode(body: bytes, where: Where = REQUEST) -> Batch:
     if len(body) - start != promised:
         raise truncated(where, promised, len(body) - start)
     flat = np.frombuffer(body, dtype, offset=start)
-    return Batch(np.ascontiguousarray(flat.reshape(shape, order=order), np.float32))
+    return Batch(floats(flat.reshape(shape, order=order)))
 
 
 def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype[Any], int]:
@@ -108,7 +108,7 @@ class TableShard:
             self._file.seek(self._layout.start + start * self._size)
             flat = np.fromfile(self._file, self._layout.dtype, (stop - start) * columns)
             table = flat.reshape(-1, columns)
-        return labelled(np.ascontiguousarray(table, np.float32), self._label_size, self.name)
+        return labelled(floats(table), self._label_size, self.name)
 
     def close(self) -> None:
         self._mapped = None

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Batch, Csr, Floats, concatenate
+from tidemill.data.batch import Batch, Csr, Floats, concatenate, floats
 from tidemill.data.recordio import layout, tensors
 from tidemill.data.recordio.frames import Frames, joined
 from tidemill.data.recordio.layout import Odd, Spans
@@ -93,7 +93,7 @@ def _exact(data: Bytes, index: int, starts: Integers, lengths: Integers) -> Part
     try:
         record = parse(payload)
         features, label = record.features.get("values"), record.label.get("values")
-        labels = None if label is None else np.atleast_2d(label.values.astype(np.float32))
+        labels = None if label is None else floats(label.values)[None, :]
         return Part(np.array([index]), _row(features), labels)
     except Malformed as malformed:
         _not_a_record(index, malformed)
@@ -107,7 +107,7 @@ def _row(tensor: Tensor | None) -> Floats | Csr:
         return tensors.features(np.empty(0, np.uint8), {}, 1)
     is_sparse = len(tensor.keys) > 0 or (len(tensor.values) == 0 and len(tensor.shape) > 0)
     if not is_sparse:
-        return np.atleast_2d(tensor.values.astype(np.float32))
+        return floats(tensor.values)[None, :]
     ragged = (tensor.values, tensor.keys, np.array(tensor.shape, np.int64))
     return tensors.sparse(*(tensors.Ragged(a, np.array([0, len(a)])) for a in ragged))
 

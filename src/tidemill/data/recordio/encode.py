@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Csr, pointers, spread
+from tidemill.data.batch import Csr, floats, pointers, spread
 from tidemill.data.recordio import varint
 from tidemill.data.recordio.frames import HEADER, MAGIC
 from tidemill.data.recordio.record import (
@@ -179,7 +179,7 @@ def _constant(text: bytes, rows: int) -> Piece:
 def _table(array: Matrix) -> Matrix:
     """(rows, width), C-contiguous, float32 where no tensor has the type."""
     if array.dtype.kind not in "iub" and array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float32)
+        array = floats(array)
     return np.ascontiguousarray(array if array.ndim == 2 else array[:, None])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Batch, Floats
+from tidemill.data.batch import Batch, Floats, floats
 from tidemill.data.recordio import layout
 from tidemill.data.recordio.frames import HEADER, MAGIC
 from tidemill.data.recordio.record import (
@@ -109,7 +109,7 @@ def decode_one(body: bytes | bytearray | memoryview) -> Batch | None:
     for place in template.places:
         count = (place.end - place.begin) // place.dtype.itemsize
         row = np.frombuffer(body, place.dtype, count, HEADER + place.begin)
-        arrays[place.map] = row.astype(np.float32)[None, :]
+        arrays[place.map] = floats(row)[None, :]
     return _batch(arrays)
 
 
@@ -134,7 +134,7 @@ def _column(data: Bytes, rows: int, stride: int, place: Place) -> Floats:
         row = np.dtype((np.void, size))
         held = np.ndarray((rows,), row, data, HEADER + place.begin, (stride,))
         np.copyto(out.view(row)[:, 0], held)
-    return out.astype(np.float32, copy=False)
+    return floats(out)
 
 
 def _batch(arrays: dict[int, Floats]) -> Batch:

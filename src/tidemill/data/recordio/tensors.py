@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.data.batch import Csr, Floats, pointers, spread
+from tidemill.data.batch import Csr, Floats, floats, pointers, spread
 from tidemill.data.recordio import varint
 from tidemill.data.recordio.layout import Slot, Spans
 from tidemill.data.recordio.record import DTYPES, FEATURES, INT32, KEYS, SHAPE, VALUES
@@ -79,7 +79,7 @@ def features(data: Bytes, spans: Spans, rows: int) -> Floats | Csr:
                 got=0,
                 do="Write the row's values, or keys and shape for a row of zeros.",
             )
-        return np.ascontiguousarray(table, np.float32)
+        return floats(table)
     keys = numbers(data, spans, Slot(FEATURES, kind, KEYS), rows)
     shape = numbers(data, spans, Slot(FEATURES, kind, SHAPE), rows)
     return sparse(values, keys, shape)
@@ -105,7 +105,7 @@ def sparse(values: Ragged, keys: Ragged, shape: Ragged) -> Csr:
             got=int(keys.values[outside[0]]),
             do="Count keys from 0, and give the shape the full number of columns.",
         )
-    return Csr(keys.bounds, keys.values, values.values.astype(np.float32, copy=False), columns)
+    return Csr(keys.bounds, keys.values, floats(values.values), columns)
 
 
 def labels(data: Bytes, spans: Spans, rows: int) -> Floats | None:
@@ -115,7 +115,7 @@ def labels(data: Bytes, spans: Spans, rows: int) -> Floats | None:
         return None
     map_ = next(slot.map for slot in spans if slot.map != FEATURES)
     table = numbers(data, spans, Slot(map_, kind, VALUES), rows).table('label["values"]')
-    return np.ascontiguousarray(table, np.float32)
+    return floats(table)
 
 
 def numbers(data: Bytes, spans: Spans, slot: Slot, rows: int) -> Ragged:

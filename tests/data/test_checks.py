@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tidemill.data.batch import Batch, to_csr
+from tidemill.data.checks import require_finite
+from tidemill.errors import InvalidData
+
+TABLE = np.ones((3, 2), np.float32)
+HUGE = np.full((3, 2), 3e38, np.float32)
+
+
+def test_finite_numbers_pass_however_large() -> None:
+    require_finite(Batch(HUGE, HUGE[:, 0], HUGE[:, 0]))
+    require_finite(Batch(to_csr(HUGE)))
+    require_finite(Batch(np.empty((0, 2), np.float32)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_bad_number_is_named(value: float) -> None:
+    bad = TABLE.copy()
+    bad[1, 1] = value
+    wanted = rf"row 2, feature 2: must be a finite number; got {value}"
+    for batch in (Batch(bad), Batch(to_csr(bad))):
+        with pytest.raises(InvalidData, match=wanted):
+            require_finite(batch)
+    with pytest.raises(InvalidData, match=rf"row 2: label .* got {value}"):
+        require_finite(Batch(TABLE, bad[:, 1]))
+    with pytest.raises(InvalidData, match=rf"row 2: label .* got {value}"):
+        require_finite(Batch(TABLE, bad))
+    with pytest.raises(InvalidData, match=rf"file row 1: weight .* got {value}"):
+        require_finite(Batch(TABLE, None, bad[:, 1]), lambda row: f"file row {row}")
