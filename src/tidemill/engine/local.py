@@ -95,6 +95,7 @@ class LocalEngine:
                 return None
             self._lingering.setdefault(worker.process, time.monotonic() + _LAST_BREATH)
         else:
+            self._watched.discard(handle)
             waited = worker.process.bury()
             self._codes.setdefault(handle, UNKNOWN if waited is None else waited)
         code = self._codes.get(handle, UNKNOWN) if recorded is None else recorded

@@ -172,11 +172,14 @@ def test_a_start_that_was_not_written_down_is_found(mill: Mill) -> None:
     mill.train("job", steps=30)
     before = mill.job("job")
     mill.reconciler.tick()
+    home = Path(before.document["state"]["home"])
+    mill.until((home / "algo-1" / "attempts").exists, tick=False)
     # As if the control plane had died between the start and the note of it.
     mill.store.update(replace(before, revision=mill.job("job").revision))
     mill.restart()
     state = mill.until_job("job", "Completed").document["state"]
     assert attempts(state["home"]) == ["1"]
+    assert not (home / "algo-1" / "DOUBLED").exists()
 
 
 def test_only_a_job_that_is_over_can_be_deleted(mill: Mill) -> None:
