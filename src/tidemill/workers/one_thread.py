@@ -1,6 +1,8 @@
-"""Imported first, before NumPy, for its effect: one replica computes on one thread.
+"""Imported first, before NumPy, for its effect: matrix products run on one thread each.
 
-Small batches gain nothing from more, and an endpoint grows by replicas.
+Products here are small: more threads mostly wait for each other. Whole blocks of work run side by
+side instead (``train.side_by_side``), endpoints grow by replicas, and results do not depend on the
+number of cores.
 """
 
 from __future__ import annotations

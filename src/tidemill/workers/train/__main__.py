@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tidemill.workers import quiet_threads  # isort: split
+from tidemill.workers import one_thread  # isort: split
 
 from tidemill.spec.home import WorkerHome
 from tidemill.workers.failure import explain
@@ -15,7 +15,7 @@ from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.train.host import from_task
 from tidemill.workers.train.journey import End, Journey
 
-assert quiet_threads
+assert one_thread
 
 
 def main(root: Path) -> int:

@@ -21,6 +21,7 @@ from tidemill.workers.peers import give_up
 from tidemill.workers.train.channels import Channels, check
 from tidemill.workers.train.host import Host
 from tidemill.workers.train.learn import learn, test
+from tidemill.workers.train.side_by_side import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Journey:
         desk.status("Downloading", "Downloading input data")
         files = inputs.download(job, host.home, host.buckets, host.name, host.names)
         desk.status("Training", "Training image download completed. Training in progress.")
-        algorithm = declaration.algorithm(hyperparameters)
+        algorithm = build(declaration, hyperparameters, len(host.names))
         channels = Channels(declaration, job.channels, files, algorithm.batch_rows)
         self._channels = channels
         passes = getattr(hyperparameters, "epochs", 1)
