@@ -87,6 +87,15 @@ def test_an_end_is_called_out(home: Path) -> None:
     wait_for(lambda: engine.look(handle))
 
 
+@pytest.mark.slow
+def test_what_lingers_too_long_is_ended_unasked(engine: LocalEngine, home: Path) -> None:
+    program = "open('exit.json','w').write('{\"code\": 0}'); import time; time.sleep(600)"
+    handle = engine.start(Task([sys.executable, "-c", program], home))
+    wait_for(lambda: engine.look(handle))
+    pid = int(handle.split(":")[0])
+    wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+
+
 @pytest.mark.serial
 def test_a_starter_killed_at_any_moment_leaves_at_most_one_worker(tmp_path: Path) -> None:
     """Each round a control plane is killed a little later in the act of starting."""

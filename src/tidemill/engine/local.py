@@ -93,7 +93,7 @@ class LocalEngine:
                 self._noted(worker)
                 _enforce(worker)
                 return None
-            self._lingering.setdefault(worker.process, time.monotonic() + _LAST_BREATH)
+            self._linger(worker.process)
         else:
             self._watched.discard(handle)
             waited = worker.process.bury()
@@ -135,13 +135,21 @@ class LocalEngine:
             self._watch.add(worker.process)
         return handle
 
+    def _linger(self, process: Process) -> None:
+        if process in self._lingering:
+            return
+        self._lingering[process] = time.monotonic() + _LAST_BREATH
+        timer = threading.Timer(_LAST_BREATH, self._sweep)  # nobody may ever look again
+        timer.daemon = True
+        timer.start()
+
     def _sweep(self) -> None:
         """Reap those that have done their last act, and end those that linger after it."""
         for lingerer, deadline in list(self._lingering.items()):
             if not lingerer.is_running():
                 lingerer.bury()
-                del self._lingering[lingerer]
-            elif time.monotonic() > deadline:
+                self._lingering.pop(lingerer, None)
+            elif time.monotonic() >= deadline:
                 lingerer.signal(signal.SIGKILL)
 
 

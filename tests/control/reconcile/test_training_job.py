@@ -138,11 +138,12 @@ def test_each_host_has_a_worker_of_its_own(mill: Mill) -> None:
 def test_one_failed_host_takes_the_others_along(mill: Mill) -> None:
     mill.train("job", steps=100_000, instances=2)
     row = mill.until_job("job", "Training")
-    handles = mill.handles(row)
+    handles = sorted(mill.handles(row), key=lambda h: h[-1])
     assert len(handles) == 2
     home = Path(row.document["state"]["home"]) / "algo-2"
     (home / "output" / "failure").write_text("AlgorithmError: out of luck")
     (home / "exit.json").write_text('{"code": 1}')
+    os.kill(pid(handles[1]), signal.SIGKILL)
     state = mill.until_job("job", "Failed").document["state"]
     assert state["failure"] == "AlgorithmError: out of luck, exit code: 1"
     mill.until(lambda: mill.engine.look(handles[0]))
