@@ -114,6 +114,8 @@ def test_ping_needs_no_signature_and_predictions_do(platform: Platform) -> None:
     client = Client(platform.port)
     assert client.request("GET", "/ping", secret="wrong")[0] == 200
     assert client.request("GET", "/health", secret="wrong")[0] == 200
+    assert client.request("HEAD", "/ping")[::2] == (200, b"")
+    assert client.request("GET", "/ping")[0] == 200
     assert client.invoke("e", b"", secret="wrong")[0] == 403
     client.close()
 

@@ -297,6 +297,18 @@ def test_a_deleted_endpoint_is_gone_and_a_new_one_is_there_at_once(
     one.kill()
 
 
+def test_what_a_model_answers_cannot_end_a_header_line(platform: Platform, client: Client) -> None:
+    sly = platform.replica(
+        "sly", lambda head, body: (200, b"text/csv\r\nattributes\r\nX-Sly: 1\r\n\r\nbody", body)
+    )
+    platform.routes(route("sly", sly))
+    status, headers, body = client.invoke("sly", b"1")
+    assert (status, body) == (200, b"1")
+    assert "x-sly" not in headers
+    assert headers["x-amzn-sagemaker-custom-attributes"] == "attributes"
+    sly.kill()
+
+
 def test_paths_that_are_no_invocation_are_left_to_the_gateway() -> None:
     assert invoke(b"/endpoints//invocations") is None
     assert invoke(b"/endpoints/a/b/invocations") is None

@@ -16,15 +16,24 @@ STATUS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-HEALTHY = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n%b\r\n"
-    b'{"status":"ok"}'
-)
+HEALTHY = b'{"status":"ok"}'
 CLOSE = b"Connection: close\r\n"
 
 _prefix = os.urandom(10).hex()
 _prefix = f"{_prefix[:8]}-{_prefix[8:12]}-4{_prefix[12:15]}-8{_prefix[15:18]}-"
 _serial = count(1)
+
+
+def healthy(*, close: bool, with_body: bool) -> bytes:
+    """The answer to ``/ping``."""
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
+        % (
+            len(HEALTHY),
+            CLOSE if close else b"",
+            HEALTHY if with_body else b"",
+        )
+    )
 
 
 def request_id() -> bytes:

@@ -44,6 +44,11 @@ class LiveRoute:
     taking: Sequence[LiveVariant]
     named: Mapping[str, LiveVariant]
 
+    @property
+    def is_up(self) -> bool:
+        """Can any replica be sent to?"""
+        return any(replica.up for variant in self.named.values() for replica in variant.replicas)
+
 
 class Fleet:
     """Follows the routing table. ``control``: socket of the control plane, told when one dies."""
@@ -56,7 +61,7 @@ class Fleet:
         self._routes: dict[tuple[str, str], LiveRoute] = {}
         self._longest: dict[str, int] = {}
         self._replicas: dict[str, Replica] = {}
-        self._held: list[Call] = []
+        self._held: dict[tuple[str, str], list[Call]] = {}
         self._held_bytes = 0
         self._retrying = False
         self._looked = self._woke = 0.0
@@ -148,18 +153,21 @@ class Fleet:
         elif self._held_bytes + len(call.frame) > MOST_HELD_BYTES:
             call.fail(503, "ServiceUnavailable", too_much_held(call.key[1]))
         else:
-            self._held.append(call)
+            self._held.setdefault(call.key, []).append(call)
             self._held_bytes += len(call.frame)
             self._wake()
             self._retry_soon()
 
     def _release(self) -> None:
         """Try what is held once more; what still finds no replica is held again."""
-        held, self._held = self._held, []
-        self._held_bytes = 0
-        for call in held:
-            if not call.gone:
-                self.send(call)
+        for key, calls in list(self._held.items()):
+            live = self._routes.get(key)
+            if live is None or live.is_up or calls[0].hold_until <= self._clock.now:
+                del self._held[key]
+                self._held_bytes -= sum(len(call.frame) for call in calls)
+                for call in calls:
+                    if not call.gone:
+                        self.send(call)
 
     def _retry_soon(self) -> None:
         if not self._retrying:
@@ -172,6 +180,8 @@ class Fleet:
         self.reload()
         self._connect_all()
         self._release()
+        if self._held:
+            self._retry_soon()
 
     # What becomes of connections
 
@@ -203,6 +213,13 @@ class Fleet:
             self._connect_all()
             for one in self._replicas.values():
                 self._expire(one, now)
+
+    def close(self) -> None:
+        """Let go of every replica."""
+        self._held.clear()
+        for one in self._replicas.values():
+            one.retire()
+        self._bell.close()
 
     def _expire(self, one: Replica, now: float) -> None:
         late = [call for call in one.in_flight.values() if call.deadline < now]

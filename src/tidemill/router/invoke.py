@@ -22,6 +22,7 @@ SERVICE = "sagemaker"
 PREFIX = "x-amzn-sagemaker-"
 TARGET, ATTRIBUTES = PREFIX + "target-variant", PREFIX + "custom-attributes"
 LONGEST_ATTRIBUTES = 1024
+LONGEST_ORIGINAL = 8192
 # Headers that ask for what no endpoint here has; to ignore them would answer another question.
 UNMET = {
     PREFIX + "target-model": "TargetModel, which needs a multi-model endpoint",
@@ -167,12 +168,14 @@ class Invocation(Exchange):
     def deliver(self, status: int, head: bytes, body: bytes) -> None:
         if self.gone:
             return
-        content_type, _, attributes = head.partition(b"\n")
+        # What a model puts into a header must not end the line.
+        content_type, _, attributes = head.replace(b"\r", b"").partition(b"\n")
+        attributes = attributes.partition(b"\n")[0]
         if status >= 400:
             self._model_error(status, body)
             return
         extra = b"" if self.request.keep_alive else answers.CLOSE
-        answer = answers.prediction(content_type, self.variant, attributes.strip(), body, extra)
+        answer = answers.prediction(content_type, self.variant, attributes, body, extra)
         self.connection.write(self, answer, last=True)
 
     def fail(self, status: int, code: str, message: str) -> None:
@@ -186,7 +189,7 @@ class Invocation(Exchange):
         self._model_error(0, message.encode())
 
     def _model_error(self, status: int, body: bytes) -> None:
-        original = body.decode("utf-8", "replace")
+        original = body[:LONGEST_ORIGINAL].decode("utf-8", "replace")
         kind = "client" if 400 <= status < 500 else "server"
         message = (
             f'Received {kind} error ({status}) from primary with message "{original}". '

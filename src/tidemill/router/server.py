@@ -45,8 +45,9 @@ class Health(Exchange):
     __slots__ = ()
 
     def complete(self) -> None:
-        extra = b"" if self.request.keep_alive else answers.CLOSE
-        self.connection.write(self, answers.HEALTHY % extra, last=True)
+        request = self.request
+        answer = answers.healthy(close=not request.keep_alive, with_body=request.method == b"GET")
+        self.connection.write(self, answer, last=True)
 
 
 class Router:
@@ -98,6 +99,7 @@ class Router:
             connection.finish()
         while self._connections and self._clock.now < until:
             await asyncio.sleep(TICK_SECONDS)
+        self._fleet.close()
 
 
 def _is_s3(request: Request) -> bool:

@@ -1,0 +1,209 @@
+"""The fleet by itself: what is held, for how long, and what comes too late."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.router.stand_in import ACCOUNT, REGION
+from tidemill.router import fleet as room
+from tidemill.router.clock import Clock
+from tidemill.router.fleet import Fleet
+from tidemill.spec.frame import REQUEST, RESPONSE, pack
+from tidemill.spec.route import Route, RoutingTable, Variant
+
+
+class Call:
+    """A request that notes how it ended."""
+
+    def __init__(self, id: int, endpoint: str = "e", target: str = "") -> None:
+        self.key = (REGION, endpoint)
+        self.target = target
+        self.id = id
+        self.frame = pack(REQUEST, id, 0, b"\n\n", b"body")
+        self.deadline = float("inf")
+        self.hold_until = 0.0
+        self.deaths = 0
+        self.gone = False
+        self.variant = b""
+        self.end: tuple[object, ...] = ()
+
+    def deliver(self, status: int, head: bytes, body: bytes) -> None:
+        self.end = (status, body)
+
+    def fail(self, status: int, code: str, message: str) -> None:
+        self.end = (status, code, message)
+
+    def late(self) -> None:
+        self.end = ("late",)
+
+
+async def serve(path: Path, answers: bool = True) -> asyncio.Server:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with_id = pack(RESPONSE, 0, 200, b"", b"ok")
+        while data := await reader.read(2**16):
+            for at in range(0, len(data), 22):
+                if answers:
+                    writer.write(with_id[:4] + data[at + 4 : at + 8] + with_id[8:])
+        writer.close()
+
+    return await asyncio.start_unix_server(one, path)
+
+
+def table(root: Path, *variants: Variant) -> None:
+    route = Route("e", REGION, variants)
+    new = root / "new"
+    new.write_text(RoutingTable(ACCOUNT, {(REGION, "e"): route}).to_json())
+    new.replace(root / "routes.json")
+
+
+def run(root: Path, work: Callable[[Fleet, Clock], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        clock = Clock()
+        fleet = Fleet(root / "routes.json", root / "control.sock", clock, ACCOUNT)
+        try:
+            await work(fleet, clock)
+        finally:
+            (root / "routes.json").unlink(missing_ok=True)
+            fleet.close()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(inside())
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def address(path: Path) -> dict[str, str]:
+    return {"r": f"unix:{path}"}
+
+
+def test_a_held_request_is_sent_when_its_replica_comes(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        calls = [Call(i) for i in range(1, 101)]
+        for call in calls:
+            fleet.send(call)
+        await asyncio.sleep(0.05)
+        assert not any(call.end for call in calls)
+        server = await serve(path)
+        await until(lambda: all(call.end for call in calls))
+        assert {call.end for call in calls} == {(200, b"ok")}
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_a_request_is_not_held_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "HOLD_SECONDS", 0.1)
+    table(tmp_path, Variant("v", 1.0, address(tmp_path / "never.sock")))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        call = Call(1)
+        fleet.send(call)
+        await until(lambda: call.end)
+        assert call.end[:2] == (503, "ServiceUnavailable")
+
+    run(tmp_path, work)
+
+
+def test_no_more_is_held_than_memory_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST_HELD_BYTES", 30)
+    table(tmp_path, Variant("v", 1.0, {}))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        first, second = Call(1), Call(2)
+        fleet.send(first)
+        fleet.send(second)
+        assert first.end == ()
+        assert second.end[:2] == (503, "ServiceUnavailable")
+
+    run(tmp_path, work)
+
+
+def test_an_answer_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await serve(path, answers=False)
+        call = Call(1)
+        call.deadline = clock.now + 50
+        fleet.send(call)
+        await until(lambda: call.variant)
+        fleet.tick(clock.now + 49)
+        assert call.end == ()
+        fleet.tick(clock.now + 51)
+        assert call.end == ("late",)
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_a_variant_without_weight_is_spared_even_when_the_others_are_down(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    gone = {"g": f"unix:{tmp_path}/gone"}
+    table(tmp_path, Variant("main", 1.0, gone), Variant("spare", 0.0, address(path)))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await serve(path)
+        named, any_ = Call(1, target="spare"), Call(2)
+        fleet.send(named)
+        fleet.send(any_)
+        await until(lambda: named.end)
+        assert named.variant == b"spare"
+        assert any_.end == ()
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_a_replica_that_leaves_the_table_finishes_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+    calls: list[asyncio.StreamWriter] = []
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            calls.append(writer)
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_unix_server(keep, path)
+        old = Call(1)
+        fleet.send(old)
+        await until(lambda: old.variant)
+        table(tmp_path, Variant("w", 1.0, {}))
+        assert fleet.reload()
+        calls[0].write(pack(RESPONSE, 1, 200, b"", b"late"))
+        await until(lambda: old.end)
+        assert old.end == (200, b"late")
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_the_bell_is_rung_when_nobody_listens(tmp_path: Path) -> None:
+    table(tmp_path, Variant("v", 1.0, address(tmp_path / "gone")))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
+        control.bind(str(tmp_path / "control.sock"))
+        control.setblocking(False)
+
+        async def work(fleet: Fleet, clock: Clock) -> None:
+            loop = asyncio.get_running_loop()
+            fleet.send(Call(1))
+            async with asyncio.timeout(10):
+                assert await loop.sock_recv(control, 10) == b"wake"
+
+        run(tmp_path, work)
