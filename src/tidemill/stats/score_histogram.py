@@ -11,6 +11,7 @@ from tidemill.stats.confusion import Confusion
 
 Doubles = NDArray[np.float64]
 BINS = 4096
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class ScoreHistogram:
 
 
 def _bin(scores: NDArray[np.floating], bins: int) -> NDArray[np.int64]:
-    squashed = scores / (1 + np.abs(scores))
+    squashed = scores.clip(-_LARGEST, _LARGEST)
+    squashed /= 1 + np.abs(squashed)
     squashed += 1
     squashed *= bins / 2
     # A score that is not a number belongs nowhere; its model is never chosen.

@@ -194,6 +194,7 @@ class LinearLearner(Algorithm[LinearState]):
         columns = len(seen.features.mean) if seen else None
         check_width(self.given, batch, columns)
         labels = labels_of(self.given, batch, seen.rows if seen else 0)
+        check_finite(batch, seen.rows if seen else 0)
         found = survey(self.given, batch, labels)
         return replace(state, survey=seen.merge(found) if seen else found)
 

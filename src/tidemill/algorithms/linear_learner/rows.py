@@ -66,7 +66,7 @@ def _only_column(labels: Floats) -> Floats:
 
 
 def check_finite(batch: Batch, seen: int) -> None:
-    """No feature is NaN or infinite; looked at only when a loss came out so."""
+    """No feature is NaN or infinite; after the survey, looked at only when a loss came out so."""
     features = batch.features
     if isinstance(features, Csr):
         bad = np.flatnonzero(~np.isfinite(features.values))
@@ -74,9 +74,9 @@ def check_finite(batch: Batch, seen: int) -> None:
             row = int(np.searchsorted(features.indptr, bad[0], side="right")) - 1
             _refuse(seen + row, int(features.indices[bad[0]]), float(features.values[bad[0]]))
         return
-    places = np.argwhere(~np.isfinite(features))
-    if len(places):
-        row, column = (int(v) for v in places[0])
+    good = np.isfinite(features)
+    if not good.all():
+        row, column = (int(v) for v in np.argwhere(~good)[0])
         _refuse(seen + row, column, float(features[row, column]))
 
 

@@ -71,7 +71,9 @@ class Iterate:
         them, and what a pass is judged by and may be served as."""
         if not self.averaged:
             return self.weights
-        return self.weights + self.drag / np.float32(self.averaged)
+        mean = self.weights + self.drag / np.float32(self.averaged)
+        mean[self.weights == 0] = 0  # what L1 has emptied stays so, though it once was not
+        return mean
 
 
 @dataclass(frozen=True, slots=True)
