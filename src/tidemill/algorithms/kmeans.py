@@ -22,6 +22,7 @@ from tidemill.algorithms.nearest import (
     Doubles,
     Each,
     Evidence,
+    Labels,
     gather,
     origin_of,
     positive,
@@ -204,20 +205,20 @@ class KMeans(Algorithm[KMeansState]):
             answer=None,
         )
         room = self.most - len(state.centres)
-        if room >= len(batch):
-            return _with_centres(state, batch, _weights(batch))
         if room:
-            chosen = self._seeds(state, batch, room)
-            state = _with_centres(state, chosen, np.zeros(room))
+            rows = rows_of(batch, 0, len(batch), state.origin)
+            _check_squares(rows)
+            if room >= len(batch):
+                return _with_centres(state, rows, _weights(batch))
+            chosen = self._seeds(state, rows, _weights(batch), room)
+            state = _with_centres(state, rows[chosen], np.zeros(room))
         return _stepped(state, self._evidence(state, batch))
 
-    def _seeds(self, state: KMeansState, batch: Batch, count: int) -> Batch:
-        """Rows of the batch to start from, as ``init_method`` says."""
+    def _seeds(self, state: KMeansState, rows: Floats, weights: Doubles, count: int) -> Labels:
+        """Which rows to start from, as ``init_method`` says."""
         draws = self._draws(_SEEDING, state.batches)
-        rows = rows_of(batch, 0, len(batch), np.zeros_like(state.origin))
         method = _method(self.hyperparameters.init_method)
-        chosen = local_lloyd.oversample(rows - state.origin, _weights(batch), count, method, draws)
-        return Batch(rows[chosen])
+        return local_lloyd.oversample(rows, weights, count, method, draws)
 
     def _observe(self, state: KMeansState, batch: Batch) -> KMeansState:
         evidence = self._evidence(state, batch)
@@ -316,15 +317,19 @@ def _stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
     )
 
 
-def _with_centres(state: KMeansState, batch: Batch, weights: Doubles) -> KMeansState:
-    rows = rows_of(batch, 0, len(batch), state.origin)
-    if not np.isfinite(rows).all():
-        raise _infinite()
+def _with_centres(state: KMeansState, rows: Floats, weights: Doubles) -> KMeansState:
     return replace(
         state,
         centres=np.concatenate([state.centres, rows]),
         weights=np.concatenate([state.weights, weights]),
     )
+
+
+def _check_squares(rows: Floats) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)
+    if not np.isfinite(squares).all():
+        raise _infinite()
 
 
 def _method(word: str) -> str:

@@ -112,12 +112,14 @@ def gather(batch: Batch, centres: Floats, origin: Floats, each: Each = map) -> E
 def _gather_block(batch: Batch, start: int, stop: int, centres: Floats, origin: Floats) -> Evidence:
     rows = rows_of(batch, start, stop, origin)
     weights = None if batch.weights is None else batch.weights[start:stop]
-    labels = labels_of(rows, centres)
-    return Evidence(
-        sums_by_label(rows, labels, weights, len(centres)),
-        np.bincount(labels, weights, len(centres)).astype(np.float64),
-        _squares(rows, weights),
-    )
+    # What is not finite shows in the squares, for the caller to refuse.
+    with np.errstate(over="ignore", invalid="ignore"):
+        labels = labels_of(rows, centres)
+        return Evidence(
+            sums_by_label(rows, labels, weights, len(centres)),
+            np.bincount(labels, weights, len(centres)).astype(np.float64),
+            _squares(rows, weights),
+        )
 
 
 def sums_by_label(rows: Floats, labels: Labels, weights: Floats | None, count: int) -> Floats:

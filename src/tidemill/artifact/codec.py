@@ -24,7 +24,9 @@ from tidemill.errors import InvalidData
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
+_DAMAGE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ARRAY = "$array"
+_MAPPING = "$mapping"
 
 
 def to_bytes(value: Any) -> bytes:
@@ -46,7 +48,7 @@ def from_bytes(kind: type[T], blob: bytes) -> T:
         header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
         skeleton = json.loads(header["__metadata__"]["skeleton"])
         value: T = _put_together(kind, skeleton, load_arrays(blob))
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGE as error:
         raise InvalidData(
             f"a saved {kind.__name__}", got=f"{type(error).__name__}: {error}", do="Save it again."
         ) from error
@@ -65,12 +67,14 @@ def _take_apart(value: Any, path: str, arrays: Arrays) -> Any:
             for f in fields(value)
         }
     if isinstance(value, np.ndarray):
+        while path in arrays:  # the keys of mappings may hold dots too
+            path += "'"
         arrays[path] = np.ascontiguousarray(value).reshape(value.shape)
         return {_ARRAY: path}
     if isinstance(value, tuple | list):
         return [_take_apart(v, f"{path}.{i}", arrays) for i, v in enumerate(value)]
     if isinstance(value, Mapping):
-        return {k: _take_apart(v, f"{path}.{k}", arrays) for k, v in value.items()}
+        return {_MAPPING: {k: _take_apart(v, f"{path}.{k}", arrays) for k, v in value.items()}}
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -80,14 +84,15 @@ def _put_together(kind: Any, part: Any, arrays: Arrays) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _choose(inner, part, arrays)
+    if isinstance(part, dict) and set(part) == {_MAPPING}:
+        of = inner[1] if len(inner) == 2 else Any
+        return {k: _put_together(of, v, arrays) for k, v in part[_MAPPING].items()}
     if is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
         return kind(**{name: _put_together(hints[name], v, arrays) for name, v in part.items()})
     if origin is tuple:
         kinds = inner[:1] * len(part) if len(inner) == 2 and inner[1] is Ellipsis else inner
         return tuple(_put_together(k, v, arrays) for k, v in zip(kinds, part, strict=True))
-    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return {k: _put_together(inner[1], v, arrays) for k, v in part.items()}
     return part
 
 

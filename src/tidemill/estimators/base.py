@@ -166,11 +166,12 @@ def side_by_side(operations: float) -> Iterator[Callable[..., Iterable[Any]]]:
     in parallel too. Results come in order: they do not depend on the number of cores.
     """
     cores = len(os.sched_getaffinity(0))
-    if cores == 1 or operations < _LITTLE_WORK:
-        yield map
-        return
-    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
-        yield functools.partial(_in_order, pool, 2 * cores)
+    with one_blas_thread():
+        if cores == 1 or operations < _LITTLE_WORK:
+            yield map
+            return
+        with ThreadPoolExecutor(cores) as pool:
+            yield functools.partial(_in_order, pool, 2 * cores)
 
 
 def _in_order(

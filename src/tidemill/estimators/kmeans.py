@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -34,8 +35,8 @@ from tidemill.training.loop import Position, fit
 Labels = NDArray[np.int32]
 _SMALL = 4096
 _SAMPLE_PER_CLUSTER = 40
-_GROWTH = 4
-_ROUGH = 3e-3
+_GROWTH = 3
+_ROUGH = 2e-3
 _ITERATIONS_OF_A_SAMPLE = 20
 _BLOCK = 4096
 _SAMPLING = 0x5A
@@ -78,7 +79,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         n_clusters: int = 8,
         *,
         max_iter: int = 100,
-        tol: float = 1e-3,
+        tol: float = 5e-4,
         n_init: int | Literal["auto"] = "auto",
         random_state: Any = None,
     ) -> None:
@@ -155,8 +156,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _check(self, batch: Batch) -> None:
         """Raise InvalidInput for parameters that cannot work, or not with so few rows."""
-        for name, low in (("n_clusters", 1), ("max_iter", 1), ("tol", 0)):
+        for name, low in (("n_clusters", 1), ("max_iter", 1), ("tol", 0), ("n_init", 1)):
             value = getattr(self, name)
+            if name == "n_init" and value == "auto":
+                continue
             if not isinstance(value, int | float | np.number) or value < low:
                 raise InvalidInput(
                     f"KMeans: {name} must be at least {low}", got=value, do=f"Change {name}."
@@ -217,13 +220,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 def _growing(rows: Batch, start: int, seed: int) -> Iterator[tuple[Batch, bool]]:
     """Random parts of the rows, each larger than the one before, and then (True) all."""
     draws = np.random.Generator(np.random.Philox(key=np.array([seed, _SAMPLING], np.uint64)))
-    fewest = max(_SMALL, start)
-    sizes = []
-    size = len(rows) // _GROWTH
-    while size >= fewest:
-        sizes.append(size)
-        size //= _GROWTH
-    for size in reversed(sizes):
+    start = max(_SMALL, start)
+    steps = round(math.log(max(1.0, len(rows) / start)) / math.log(_GROWTH))
+    for step in range(steps, 0, -1):
+        size = int(len(rows) * (start / len(rows)) ** (step / steps))
         # Sorted, because memory is faster read in order.
         yield rows.take(np.sort(draws.integers(0, len(rows), size))), False
     yield rows, True
