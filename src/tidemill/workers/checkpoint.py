@@ -28,7 +28,7 @@ class Checkpoints(Generic[State]):
     """The checkpoints of one worker, newest last; only the newest ``KEPT`` stay.
 
     run: a text that names the run (see ``fingerprint``); checkpoints of others are not resumed
-    least_pause: seconds between two saves, at least
+    least_pause: seconds between two saves, at least · saved: told the path of each
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class Checkpoints(Generic[State]):
         *,
         least_pause: float = LEAST_PAUSE,
         clock: Callable[[], float] = time.monotonic,
+        saved: Callable[[Path], None] = lambda path: None,
     ) -> None:
         self._directory, self._run, self._clock = directory, run, clock
-        self._least_pause = least_pause
+        self._least_pause, self._saved = least_pause, saved
         directory.mkdir(parents=True, exist_ok=True)
         self._number = max((int(p.stem) for p in self._files()), default=0)
         self._next = clock() + least_pause
@@ -58,6 +59,7 @@ class Checkpoints(Generic[State]):
         sealed.write(path, header, to_bytes(position.state), durable=True)
         for old in self._files()[:-KEPT]:
             old.unlink()
+        self._saved(path)
         ended = self._clock()
         self._next = ended + max(self._least_pause, (ended - begun) / SHARE)
         return path

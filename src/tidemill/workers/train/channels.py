@@ -17,8 +17,10 @@ REQUIRED = "train"
 
 
 class Channels:
-    """Opens channels. ``reading`` names the one whose rows were given out last, for whoever has
-    to explain an error in them.
+    """Opens channels.
+
+    ``sizes``: bytes of each file, by channel · ``reading``: the channel whose rows were given out
+    last, for whoever has to explain an error in them
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class Channels:
     ) -> None:
         self._declaration, self._files, self._batch_rows = declaration, files, batch_rows
         self._channels = {c.name: c for c in channels}
-        self._bytes = {name: _size(paths) for name, paths in files.items()}
+        self.sizes = {name: [p.stat().st_size for p in paths] for name, paths in files.items()}
         self.reading: str | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -43,7 +45,7 @@ class Channels:
 
     def share_read(self, cursor: Cursor) -> float:
         """About which fraction of a pass over the training rows lies before a cursor."""
-        files, size = len(self._files[REQUIRED]), self._bytes[REQUIRED]
+        files, size = len(self._files[REQUIRED]), sum(self.sizes[REQUIRED])
         if not files or not size:
             return 1.0
         return min(1.0, (cursor.shard + min(1.0, cursor.offset * files / size)) / files)
@@ -100,7 +102,3 @@ def check(declaration: Declaration, channels: Sequence[Channel]) -> None:
             got=names,
             do=f"Add a channel named {REQUIRED!r} to InputDataConfig.",
         )
-
-
-def _size(paths: Sequence[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)

@@ -40,9 +40,11 @@ class Host:
     def is_alone(self) -> bool:
         return len(self.names) == 1
 
-    @property
-    def run(self) -> str:
-        """Names what is learned, so that checkpoints of anything else are left alone."""
+    def run(self, sizes: Mapping[str, Sequence[int]]) -> str:
+        """Names what is learned, so that checkpoints of anything else are left alone.
+
+        sizes: bytes of each file, by channel
+        """
         return fingerprint(
             {
                 "image": self.job.image,
@@ -50,6 +52,7 @@ class Host:
                 "channels": [asdict(c) for c in self.job.channels],
                 "host": self.name,
                 "hosts": list(self.names),
+                "sizes": sizes,
             }
         )
 

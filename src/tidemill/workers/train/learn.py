@@ -8,10 +8,12 @@ from typing import Any
 
 from tidemill.algorithms.base import Algorithm
 from tidemill.errors import TidemillError
+from tidemill.storage import uri
 from tidemill.training import loop
 from tidemill.training.evaluate import evaluate
 from tidemill.workers.checkpoint import Checkpoints
 from tidemill.workers.log_lines import Log
+from tidemill.workers.mirror import Mirror
 from tidemill.workers.peers import Peers
 from tidemill.workers.train.channels import Channels
 from tidemill.workers.train.host import Host
@@ -35,9 +37,7 @@ def learn(
 
     name: the algorithm's, for the log · passes: at most, as far as known
     """
-    checkpoints = Checkpoints[Any](
-        host.home.checkpoints, host.run, least_pause=host.checkpoint_seconds
-    )
+    checkpoints = _checkpoints(host, channels)
     peers = Peers(algorithm, host.meeting, host.name, host.names, wants_to_stop=host.wants_to_stop)
     resume = checkpoints.newest(type(algorithm.start()))
     if resume:
@@ -53,6 +53,19 @@ def learn(
     )
     watch.final(state)
     return Learned(_finalized(name, algorithm, state, log, peers.over), peers.over)
+
+
+def _checkpoints(host: Host, channels: Channels) -> Checkpoints[Any]:
+    directory, run = host.home.checkpoints, host.run(channels.sizes)
+    pause = host.checkpoint_seconds
+    if host.job.checkpoint_uri is None:
+        return Checkpoints(directory, run, least_pause=pause)
+    prefix = uri.join(host.job.checkpoint_uri, "" if host.is_alone else host.name)
+    mirror = Mirror(host.buckets, prefix, directory)
+    # What several hosts left in S3 may be of different passes, which would not meet again.
+    if host.is_alone:
+        mirror.restore()
+    return Checkpoints(directory, run, least_pause=pause, saved=mirror.send)
 
 
 def test(algorithm: Algorithm[Any], model: Any, channels: Channels, log: Log) -> None:
