@@ -37,6 +37,11 @@ TOKENS = st.sampled_from(
         b"Connection: upgrade\r\nUpgrade: h2c\r\n",
         b"Expect: 100-continue\r\n",
         b"Authorization: AWS4-HMAC-SHA256 Credential=a/b/c\r\n",
+        b"Authorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/sagemaker/aws4_request, "
+        b"SignedHeaders=host;x-amz-date, Signature=" + b"0" * 64 + b"\r\n",
+        b"X-Amz-Date: 20261399T999999Z\r\n",
+        b"POST /endpoints/e/invocations?X-Amz-Signature=1&X-Amz-Date=%ff HTTP/1.1\r\n",
+        b"POST /endpoints/e/invocations?AWSAccessKeyId=1&Expires=9&Signature=1 HTTP/1.1\r\n",
         b"\r\n",
         b"5\r\nhello\r\n",
         b"0\r\n\r\n",
@@ -49,7 +54,7 @@ TOKENS = st.sampled_from(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(TOKENS | st.binary(max_size=40), max_size=12), st.integers(1, 5))
 def test_any_bytes_are_answered_or_refused_and_the_router_goes_on(
