@@ -49,8 +49,9 @@ class Csr:
     def to_dense(self) -> Floats:
         """The same rows as a (rows, columns) array; entries stored twice are added up."""
         dense = np.zeros(self.shape, np.float32)
-        row_of = np.repeat(np.arange(len(self)), np.diff(self.indptr))
-        np.add.at(dense, (row_of, self.indices), self.values)
+        places = np.repeat(np.arange(len(self)) * self.columns, np.diff(self.indptr))
+        places += self.indices
+        np.add.at(dense.reshape(-1), places, self.values)
         return dense
 
 
