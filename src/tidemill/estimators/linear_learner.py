@@ -44,6 +44,7 @@ _JUDGED = 1 << 14
 """Rows, of those trained on, that tell after each epoch whether it was the last."""
 _LARGE_PRODUCT = 1e8
 _FOREVER = 1 << 30
+_WD_OF_A_STREAM = 1e-5
 _FEW_VALUES = 1 << 16
 
 
@@ -92,6 +93,10 @@ class _LinearLearner(BaseEstimator):  # type: ignore[misc]
         size = self.batch_size
         if size == "auto":
             size = int(np.clip(len(rows) // 32, 16, 4096))
+        wd = self.wd
+        if wd == "auto":
+            weight = len(rows) if rows.weights is None else rows.weights.sum(dtype=np.float64)
+            wd = 1 / max(1.0, float(weight)) if epochs < _FOREVER else _WD_OF_A_STREAM
         kind, outputs = self._kind()
         given = LinearLearnerHyperparameters(
             predictor_type=kind,
@@ -102,7 +107,7 @@ class _LinearLearner(BaseEstimator):  # type: ignore[misc]
             loss=_or_none(self.loss),
             optimizer=self.optimizer,
             learning_rate=_or_none(self.learning_rate),
-            wd=self.wd,
+            wd=wd,
             l1=self.l1,
             use_bias=self.use_bias,
             normalize_data=self.normalize_data,
@@ -160,7 +165,8 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
     loss : ``"auto"`` (logistic, softmax), ``"logistic"``, ``"hinge_loss"`` (two classes)
     optimizer : ``"adam"``, ``"sgd"`` or ``"rmsprop"``
     learning_rate : size of a step, or ``"auto"``
-    wd, l1 : L2 and L1 penalties, on scaled columns
+    wd, l1 : L2 and L1 penalties, on scaled columns; a wd of ``"auto"`` is one by the rows, as is
+        that of scikit-learn's LogisticRegression
     epochs : passes over the rows, at most
     batch_size : rows a step; ``"auto"`` makes 32 steps a pass or more
     num_models : candidates trained side by side, of which the one with the least loss is kept
@@ -191,7 +197,7 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
         loss: str = "auto",
         optimizer: str = "adam",
         learning_rate: float | Auto = "auto",
-        wd: float = 0.0,
+        wd: float | Auto = "auto",
         l1: float = 0.0,
         epochs: int = 50,
         batch_size: int | Auto = "auto",

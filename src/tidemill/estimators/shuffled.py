@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from tidemill.data.cursor import START, Cursor
 
 _WHOLLY = 1 << 17
 _RUN = 32
-"""Of more rows than the first, so many neighbours stay together: gathered at half the speed of a
-copy, where single rows take thrice as long; a mini-batch still comes from all over the data."""
+"""Of more rows than the first, up to so many neighbours stay together: they are gathered at half
+the speed of a copy, where single rows take thrice as long; and a mini-batch still comes from all
+over the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Shuffled:
     def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
         rows, size = len(self.rows), self.batch_rows
         draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, pass_], np.uint64)))
-        run = 1 if rows <= _WHOLLY or isinstance(self.rows.features, Csr) else _RUN
+        alone = rows <= _WHOLLY or isinstance(self.rows.features, Csr)
+        run = 1 if alone else math.gcd(_RUN, size)  # so that batches are cut between runs
         order = draws.permutation(rows // run)
         for at in range(start.offset, rows, size):
             stop = min(at + size, rows)
