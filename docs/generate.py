@@ -6,16 +6,31 @@ import inspect
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from tidemill import registry
 from tidemill.algorithms.hyperparameters import default_in_words, rule_of
-from tidemill.cli.main import app
+from tidemill.cli.main import COMMANDS, app
 from tidemill.gateway import operations
 
 REFERENCE = Path(__file__).parent / "reference"
+# Told from path and query, these two have no table of operations by name.
+BY_ROUTE = {
+    "Amazon SageMaker Runtime": ["InvokeEndpoint"],
+    "Amazon S3": [
+        "AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, "
+        "ListMultipartUploads, ListParts, UploadPart, UploadPartCopy",
+        "CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation and the other "
+        "settings of a bucket that clients read (answered as unset)",
+        "CopyObject, DeleteObject, DeleteObjects, GetObject, GetObjectAttributes, HeadObject, "
+        "PutObject",
+        "DeleteObjectTagging, GetObjectTagging, PutObjectTagging, GetObjectAcl",
+        "ListObjects, ListObjectsV2, ListObjectVersions",
+        "presigned GET and PUT, ranges, conditions, checksums, streamed bodies",
+    ],
+}
 
 
 def algorithm_page(name: str) -> str:
@@ -57,9 +72,10 @@ def algorithm_page(name: str) -> str:
 
 def command_page() -> str:
     """Every command with its arguments and options."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     parts = ["# Command line", ""]
-    for name, sub in sorted(getattr(command, "commands", {}).items()):
+    for name in COMMANDS:
+        sub = command.get_command(None, name)
         parts += [f"## tidemill {name}", "", inspect.cleandoc(sub.help or ""), ""]
         parts += [f"- {_parameter(p)}" for p in sub.params if p.name != "help"]
         parts.append("")
@@ -82,6 +98,8 @@ def api_page() -> str:
         if missing:
             parts += ["", f"Not built ({len(missing)}): {', '.join(missing)}."]
         parts.append("")
+    for service, names in BY_ROUTE.items():
+        parts += [f"## {service}", "", "Built:", "", *(f"- {name}" for name in names), ""]
     return "\n".join(parts)
 
 
@@ -92,13 +110,19 @@ def pages() -> dict[str, str]:
 
 
 def main() -> int:
+    """Write the pages; with ``--check`` only tell which are not what would be written."""
     REFERENCE.mkdir(exist_ok=True)
-    for name, text in pages().items():
-        (REFERENCE / name).write_text(text)
+    paths = {REFERENCE / name: text for name, text in pages().items()}
+    if "--check" in sys.argv:
+        stale = [p.name for p, text in paths.items() if not p.exists() or p.read_text() != text]
+        print(f"out of date: {stale}; run: python docs/generate.py" if stale else "up to date")
+        return len(stale)
+    for path, text in paths.items():
+        path.write_text(text)
     return 0
 
 
-def _parameter(parameter: click.Parameter) -> str:
+def _parameter(parameter: Any) -> str:
     names = " / ".join([*parameter.opts, *parameter.secondary_opts])
     about = getattr(parameter, "help", None) or ""
     default = parameter.default

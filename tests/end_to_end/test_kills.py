@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform
+from tidemill.sdk.channels import Source, upload
 from tidemill.sdk.endpoint import Endpoint, deploy
 from tidemill.sdk.training_job import TrainingJob, train
 
@@ -71,13 +72,13 @@ def moments() -> random.Random:
 
 
 def kill_again_and_again(
-    part: str, platform: Platform, asker: Asker, moments: random.Random
+    part: str, platform: Platform, asker: Asker, moments: random.Random, longest: float = 0.6
 ) -> None:
     killed = 0
     deadline = time.monotonic() + 180
     while killed < KILLS:
         assert time.monotonic() < deadline, f"only {killed} processes of {part} were found to kill"
-        time.sleep(moments.uniform(0.01, 0.6))
+        time.sleep(moments.uniform(0.01, longest))
         killed += processes.kill(part, platform.home)
         asker.wait_for_answers()
 
@@ -101,7 +102,7 @@ def test_killing_the_control_plane_loses_nothing_that_was_acknowledged(
         over = threading.Event()
         maker = threading.Thread(target=create_models, args=(platform, names, over))
         maker.start()
-        kill_again_and_again("control plane", platform, asker, moments)
+        kill_again_and_again("control plane", platform, asker, moments, longest=2.0)
         over.set()
         maker.join()
     client = platform.connection.client("sagemaker")
@@ -132,23 +133,38 @@ def create_models(platform: Platform, names: list[str], over: threading.Event) -
 def test_killed_training_workers_resume_and_end_in_the_very_same_model(
     platform: Platform, moments: random.Random
 ) -> None:
-    rows = np.random.default_rng(1).normal(size=(200_000, 20)).astype(np.float32)
-    jobs = [start_long_job(platform, rows) for _ in range(2)]
+    rows = np.random.default_rng(1).normal(size=(50_000, 20)).astype(np.float32)
+    source = upload(
+        platform.connection,
+        (rows, rows @ np.arange(20, dtype=np.float32)),
+        prefix=f"s3://{platform.connection.bucket()}/long",
+        supervised=True,
+    )
+    unbroken = start_long_job(platform, source).wait(quiet=True)
+    jobs = [start_long_job(platform, source)]
     killed = 0
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 240
     while killed < KILLS:
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"only {killed} workers were found to kill"
         time.sleep(moments.uniform(0.05, 0.7))
         killed += processes.kill("training worker", platform.home)
-        if all(job.status == "Completed" for job in jobs):
-            jobs.append(start_long_job(platform, rows))
-    unbroken = start_long_job(platform, rows)
+        if jobs[-1].status == "Completed":
+            jobs.append(start_long_job(platform, source))
     digests = {artifact(platform, job.wait(quiet=True)) for job in [*jobs, unbroken]}
     assert len(digests) == 1, "a resumed job must end in the bytes of an unbroken one"
 
 
-def start_long_job(platform: Platform, rows: np.ndarray) -> TrainingJob:  # type: ignore[type-arg]
-    return train("kmeans", rows, k=50, epochs=10, connection=platform.connection)
+def start_long_job(platform: Platform, source: Source) -> TrainingJob:
+    """Some seconds of work: passes without end but for their number."""
+    return train(
+        "linear-learner",
+        source,
+        predictor_type="regressor",
+        epochs=40,
+        early_stopping_patience=100,
+        num_models=8,
+        connection=platform.connection,
+    )
 
 
 def artifact(platform: Platform, job: TrainingJob) -> str:

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
+import typer.core
+import typer.main
 
 from tidemill import __version__
-from tidemill.cli import algorithms, hosting, platform, show, training
 from tidemill.errors import TidemillError
-from tidemill.sdk.endpoint import DeploymentFailed
-from tidemill.sdk.training_job import JobFailed
 
+# A command's module is imported when the command is wanted: `tidemill up` needs no boto3.
+COMMANDS = {
+    "up": "tidemill.cli.platform",
+    "down": "tidemill.cli.platform",
+    "status": "tidemill.cli.platform",
+    "env": "tidemill.cli.platform",
+    "train": "tidemill.cli.training",
+    "jobs": "tidemill.cli.training",
+    "logs": "tidemill.cli.training",
+    "stop": "tidemill.cli.training",
+    "deploy": "tidemill.cli.hosting",
+    "endpoints": "tidemill.cli.hosting",
+    "predict": "tidemill.cli.hosting",
+    "delete-endpoint": "tidemill.cli.hosting",
+    "algorithms": "tidemill.cli.algorithms",
+}
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands by name, each found in its module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name])
+        alone = typer.Typer(add_completion=False, context_settings=HELP)
+        alone.command(cmd_name)(getattr(module, cmd_name.replace("-", "_")))
+        return typer.main.get_command(alone)
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="tidemill",
-    help="Train, deploy and watch machine-learning models through SageMaker's API, anywhere.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
-for command in (
-    platform.up,
-    platform.down,
-    platform.status,
-    platform.env,
-    training.train,
-    training.jobs,
-    training.logs,
-    training.stop,
-    hosting.deploy,
-    hosting.endpoints,
-    hosting.predict,
-    hosting.delete_endpoint,
-    algorithms.algorithms,
-):
-    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -53,19 +72,24 @@ def main() -> None:
     """Run the command line: exit 0, 1 for a failure told in one line, 2 for wrong usage."""
     try:
         app()
-    except (TidemillError, ClientError, BotoCoreError, JobFailed, DeploymentFailed) as error:
-        show.errors.print(f"[bold red]error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except (TimeoutError, FileNotFoundError) as error:
-        show.errors.print(f"[bold red]error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not _is_told(type(error).__mro__):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
-def _escaped(error: BaseException) -> str:
-    """The message, safe to print where brackets mean style."""
-    return str(error).replace("[", r"\[")
+def _is_told(kinds: Sequence[type]) -> bool:
+    """Whether an error speaks for itself; boto3's are known by name, for it may not be loaded."""
+    if {TidemillError, TimeoutError, FileNotFoundError} & set(kinds):
+        return True
+    return bool({"ClientError", "BotoCoreError", "JobFailed", "DeploymentFailed"} & _names(kinds))
+
+
+def _names(kinds: Sequence[type]) -> set[str]:
+    return {kind.__name__ for kind in kinds}
 
 
 if __name__ == "__main__":

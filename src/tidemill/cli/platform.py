@@ -18,10 +18,10 @@ from tidemill.auth.credentials import load
 from tidemill.cli import show
 from tidemill.cli.show import HomeOption, JsonOption
 from tidemill.errors import NotReady
-from tidemill.sdk.connection import REGION, home_directory
-from tidemill.spec.home import Home
+from tidemill.spec.home import Home, home_directory
 
 PORT = 8580
+REGION = "us-east-1"
 # Left over from another account, these would be sent along and refused, or send calls elsewhere.
 IN_THE_WAY = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
@@ -46,7 +46,7 @@ def up(
 
         tidemill up --home ./mill --port 9000
     """
-    place = Home(home_directory(home))
+    place = Home(home_directory(home, os.environ))
     chosen = 0 if any_port and _is_taken(host, port) else port
     if not detach:
         _become_supervisor(place, host, chosen, account_id)
@@ -60,14 +60,14 @@ def down(home: HomeOption = None) -> None:
 
     Jobs that were running go on at the next start.
     """
-    place = Home(home_directory(home))
+    place = Home(home_directory(home, os.environ))
     stopped = server.stop(place)
     show.errors.print("stopped" if stopped else f"nothing runs at {place.root}", highlight=False)
 
 
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Show where the platform answers and which processes it is made of; exit 1 when it is down."""
-    place = Home(home_directory(home))
+    place = Home(home_directory(home, os.environ))
     found = server.status(place)
     if json:
         told = asdict(found.server) if found.server else {}
@@ -88,7 +88,7 @@ def env(
 
     Example: eval "$(tidemill env --home ./mill)"
     """
-    place = Home(home_directory(home))
+    place = Home(home_directory(home, os.environ))
     found = server.status(place)
     if found.server is None:
         raise NotReady(

@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from tidemill.auth.credentials import load
 from tidemill.errors import NotReady
-from tidemill.spec.home import Home
+from tidemill.spec.home import Home, home_directory
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::{account}:role/tidemill"
@@ -80,7 +80,7 @@ def connect(home: str | Path | None = None, *, region: str | None = None) -> Con
     """
     connection = _from_environment(region) if home is None else None
     if connection is None:
-        connection = _at_home(Home(home_directory(home)), region)
+        connection = _at_home(Home(home_directory(home, os.environ)), region)
     _current[:] = [connection]
     return connection
 
@@ -88,11 +88,6 @@ def connect(home: str | Path | None = None, *, region: str | None = None) -> Con
 def current() -> Connection:
     """The connection made last, or a new one by the environment."""
     return _current[0] if _current else connect()
-
-
-def home_directory(home: str | Path | None = None) -> Path:
-    """The given home, else ``$TIDEMILL_HOME``, else ``~/.tidemill``."""
-    return Path(home or os.environ.get("TIDEMILL_HOME") or "~/.tidemill").expanduser().absolute()
 
 
 def running(home: Home) -> dict[str, Any] | None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 # sun_path holds 108 bytes with its closing zero; deeper homes get a short stand-in directory.
 LONGEST_SOCKET_PATH = 100
+
+
+def home_directory(given: str | Path | None, environment: Mapping[str, str]) -> Path:
+    """The given home, else ``$TIDEMILL_HOME``, else ``~/.tidemill``.
+
+    >>> home_directory(None, {"TIDEMILL_HOME": "/srv/mill"})
+    PosixPath('/srv/mill')
+    """
+    return Path(given or environment.get("TIDEMILL_HOME") or "~/.tidemill").expanduser().absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,30 @@
+"""The Python of the tutorial and the how-to pages runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import Platform
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ["tutorial/first-model.md", "how-to/estimators.md"]
+pytestmark = [pytest.mark.slow, pytest.mark.serial]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs(page: str, platform: Platform) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert blocks
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=platform.environment,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
