@@ -246,3 +246,29 @@ def test_a_prefix_keeps_the_walk_out_of_other_directories(
     page = buckets.page(BUCKET, delimiter="/", limit=5)
     assert page.prefixes == [f"d{n:02d}/" for n in range(5)]
     assert len(seen) <= 9
+
+
+def test_a_large_directory_is_read_once_until_it_changes(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = buckets.layout.root / BUCKET / "d"
+    top.mkdir()
+    for number in range(2_100):
+        (top / f"{number:04d}").touch()
+    os.utime(top, (time.time() - 60,) * 2)
+    seen: list[bytes] = []
+    scandir = os.scandir
+
+    def counted(path: bytes) -> object:
+        seen.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    for start in (0, 700, 2_000):
+        page = buckets.page(BUCKET, prefix="d/", floor=b"d/%04d" % start, limit=10)
+        assert [info.key for info in page.objects] == [f"d/{start + n:04d}" for n in range(10)]
+    assert seen.count(os.fsencode(top)) == 1
+    (top / "0000a").touch()
+    assert buckets.page(BUCKET, prefix="d/", limit=2).objects[1].key == "d/0000a"
+    (top / "0000a").unlink()
+    assert buckets.page(BUCKET, prefix="d/", limit=2).objects[1].key == "d/0001"

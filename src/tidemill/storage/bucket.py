@@ -203,7 +203,14 @@ class Buckets(Shelf):
         return entry or (metadata.by_hand(key, stat) if by_hand else None)
 
     def _described(self, bucket: str, found: Found) -> ObjectInfo | None:
-        entry = self._describe(bucket, found.key, Path(os.fsdecode(found.path)))
+        try:
+            stat = os.stat(found.path)
+        except FileNotFoundError:
+            return None
+        entries = metadata.read(self.layout.sidecar(bucket, found.key), found.key)
+        if not entries:  # a put writes them before the bytes: these were made by a person
+            return metadata.by_hand(found.key, stat)
+        entry = metadata.choose(entries, stat)
         if entry is not None:
             return entry
         try:

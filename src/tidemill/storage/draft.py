@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import Self
 from tidemill.storage.checksum import Checksum, checksum
 
 BLOCK = 1 << 20
+_WORTH_A_THREAD = 256 << 10
+_HASHERS = ThreadPoolExecutor(os.cpu_count(), "md5")
 
 
 class Draft:
@@ -26,6 +29,7 @@ class Draft:
         self.path = path
         self.size = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._hashing: Future[None] | None = None
         self._checksums: dict[str, Checksum] = {name: checksum(name) for name in algorithms}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -33,6 +37,8 @@ class Draft:
 
     @property
     def md5(self) -> bytes:
+        """The digest of all bytes so far."""
+        self._wait()
         return self._md5.digest()
 
     @property
@@ -41,13 +47,23 @@ class Draft:
         return {name: one.digest() for name, one in self._checksums.items()}
 
     def write(self, data: bytes) -> None:
-        self._md5.update(data)
+        """Append. MD5 is by far the slowest of what is done here, so it runs beside the rest."""
+        self._wait()
+        if len(data) >= _WORTH_A_THREAD:
+            self._hashing = _HASHERS.submit(self._md5.update, data)
+        else:
+            self._md5.update(data)
         for one in self._checksums.values():
             one.update(data)
         self.size += len(data)
         left = memoryview(data)
         while left:
             left = left[os.write(self._file, left) :]
+
+    def _wait(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
     def copy(self, source: int, start: int, stop: int) -> None:
         """Append bytes start … stop of an open file."""

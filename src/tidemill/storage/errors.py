@@ -5,7 +5,6 @@ Invalid
 ├── InvalidBucketName      a name that S3 does not allow
 ├── InvalidKey             an empty or unencodable key
 │   └── KeyTooLong         more than 1,024 bytes of UTF-8
-├── InvalidRange           no byte of the object lies in the range
 ├── InvalidPart            a part that was not uploaded, or whose etag differs
 ├── InvalidPartOrder       parts that do not ascend
 ├── PartTooSmall           under 5 MiB, and not the last
@@ -42,10 +41,6 @@ class InvalidKey(Invalid):
 
 class KeyTooLong(InvalidKey):
     """A key of more than 1,024 bytes of UTF-8."""
-
-
-class InvalidRange(Invalid):
-    """No byte of the object lies in the range; ``got`` is the object's size."""
 
 
 class InvalidPart(Invalid):

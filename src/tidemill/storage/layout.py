@@ -48,7 +48,8 @@ class Layout:
     def sidecar(self, bucket: str, key: str) -> Path:
         """JSON: what is known of one object besides its bytes."""
         name = hashlib.sha256(key.encode()).hexdigest()
-        return self.sidecars(bucket) / name[:2] / f"{name[2:]}.json"
+        # One formatted text, as a listing asks for thousands of these.
+        return Path(f"{self.root}/.tidemill/meta/{bucket}/{name[:2]}/{name[2:]}.json")
 
     def uploads(self, bucket: str) -> Path:
         """One directory a multipart upload."""

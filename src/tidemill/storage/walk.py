@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tidemill.storage import keys
 from tidemill.storage.layout import Layout
+from tidemill.storage.tree import Entry, OddTree, PlainTree, Tree
 
 
 class Found(NamedTuple):
@@ -20,15 +21,6 @@ class Found(NamedTuple):
 
     key: str
     path: bytes
-
-
-class _Entry(NamedTuple):
-    label: bytes  # what it adds to the key; a directory's ends in a slash, or the name goes on
-    path: bytes
-    is_file: bool
-
-
-_Read = Callable[[bytes], Iterable[_Entry]]
 
 
 class Walk:
@@ -44,7 +36,8 @@ class Walk:
 
     def __iter__(self) -> Iterator[Found]:
         last = b""
-        for raw, path in heapq.merge(self._tree(self._plain, _plain), self._tree(self._odd, _odd)):
+        trees = (self._tree(self._plain, PlainTree()), self._tree(self._odd, OddTree()))
+        for raw, path in heapq.merge(*trees):
             if raw < self.floor or raw == last:
                 continue  # of a key in both trees, the plain file comes first
             last = raw
@@ -53,57 +46,38 @@ class Walk:
             except UnicodeDecodeError:
                 continue  # a name that a person made, and that cannot be a key
 
-    def _tree(self, top: bytes, read: _Read) -> Iterator[tuple[bytes, bytes]]:
-        """A stack instead of recursion, as a key may have 512 directories."""
-        stack = [(b"", self._entries(top, b"", read))]
+    def _tree(self, top: bytes, tree: Tree) -> Iterator[tuple[bytes, bytes]]:
+        """A stack instead of recursion, as people may nest directories deeply."""
+        stack = [(b"", self._entries(top, b"", tree))]
         while stack:
             before, entries = stack[-1]
             entry = next(entries, None)
-            if entry is None:
-                stack.pop()
+            raw = before + entry.label if entry else b""
+            if entry is None or raw[: len(self._prefix)] > self._prefix:
+                stack.pop()  # at its end, or above all that begins with the prefix
+            elif not self._is_wanted(raw, entry.is_file):
                 continue
-            raw = before + entry.label
-            if not self._is_wanted(raw, entry.is_file) or len(raw) > keys.LONGEST_KEY:
-                continue
-            if entry.is_file:
+            elif entry.is_file:
                 yield raw, entry.path
             else:
-                stack.append((raw, self._entries(entry.path, raw, read)))
+                stack.append((raw, self._entries(entry.path, raw, tree)))
 
-    def _entries(self, directory: bytes, before: bytes, read: _Read) -> Iterator[_Entry]:
+    def _entries(self, directory: bytes, before: bytes, tree: Tree) -> Iterator[Entry]:
+        low = max(_below(before, self.floor), _below(before, self._prefix))
         try:
-            wanted = [e for e in read(directory) if self._is_wanted(before + e.label, e.is_file)]
+            yield from tree.entries(directory, low)
         except (FileNotFoundError, NotADirectoryError):
-            return iter(())  # gone since its name was read
-        return iter(sorted(wanted))
+            return  # gone since its name was read
 
     def _is_wanted(self, raw: bytes, is_file: bool) -> bool:
+        if len(raw) > keys.LONGEST_KEY:
+            return False
         if is_file:
             return raw.startswith(self._prefix) and raw >= self.floor
         in_prefix = raw.startswith(self._prefix) or self._prefix.startswith(raw)
         return in_prefix and (raw >= self.floor or self.floor.startswith(raw))
 
 
-def _plain(directory: bytes) -> Iterator[_Entry]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                if not (entry.is_symlink() and _turns_back(entry.path)):
-                    yield _Entry(entry.name + b"/", entry.path, False)
-            elif entry.is_file():
-                yield _Entry(entry.name, entry.path, True)
-
-
-def _odd(directory: bytes) -> Iterator[_Entry]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            name = entry.name.decode("ascii", "replace")
-            label = keys.label(name)
-            if label is not None:
-                yield _Entry(label, entry.path, name.endswith(keys.END))
-
-
-def _turns_back(link: bytes) -> bool:
-    """Whether a linked directory holds the link itself: a walk would never end."""
-    above = os.path.realpath(os.path.dirname(link)) + b"/"
-    return above.startswith(os.path.realpath(link).rstrip(b"/") + b"/")
+def _below(directory: bytes, key: bytes) -> bytes:
+    """What is left of a key inside a directory; empty when it does not lead there."""
+    return key[len(directory) :] if key.startswith(directory) else b""

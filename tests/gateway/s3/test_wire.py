@@ -201,6 +201,15 @@ def test_errors_are_documents_and_heads_have_none(url: str, bucket: str) -> None
     assert (got.status, got.body) == (404, b"")
     got = send(url, "GET", f"/{bucket}/%ff")
     assert (got.status, got.code) == (400, "InvalidURI")
+    assert send(url, "PUT", f"/{bucket}/k", b"0123").status == 200
+    got = send(url, "GET", f"/{bucket}/k", headers={"Range": "bytes=9-"})
+    assert (got.status, got.code, got.headers["content-range"]) == (
+        416,
+        "InvalidRange",
+        "bytes */4",
+    )
+    got = send(url, "GET", f"/{bucket}/k?response-content-type=a%0d%0ax:%20y")
+    assert (got.status, got.code) == (400, "InvalidArgument")
     got = send(url, "PATCH", f"/{bucket}/none")
     assert (got.status, got.code) == (405, "MethodNotAllowed")
     got = send(url, "GET", f"/{bucket}?list-type=2&max-keys=-1")

@@ -24,31 +24,46 @@ LARGEST = 5 << 30
 LARGEST_DOCUMENT = 4 << 20
 _BLOCK = 1 << 20
 T = TypeVar("T")
+Start = Callable[[], object]
 
 
 class Intake:
-    """Bytes as they were sent go in, the object's bytes go to the draft."""
+    """Bytes as they were sent go in, the object's bytes go to a draft. All of it in threads.
 
-    def __init__(self, call: Call, draft: Draft, *, is_summed: bool) -> None:
+    start: runs before the first byte is kept, and may refuse.
+    """
+
+    def __init__(self, call: Call, start: Start, *, is_summed: bool) -> None:
         declared = call.headers.get("x-amz-decoded-content-length", "")
         length = int(declared) if declared.isdecimal() else None
         self._payload = reader(call.identity, call.server.keys, length)
         self._headers = call.headers
-        self._draft = draft
+        self._names = metadata_headers.algorithms(call.headers) if is_summed else []
         self._is_summed = is_summed
+        self._buckets = call.buckets
+        self._start = start
+        self._draft: Draft | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """The file; made at the first look."""
+        if self._draft is None:
+            self._start()
+            self._draft = self._buckets.draft(self._names)
+        return self._draft
 
     def write(self, data: bytes) -> None:
         """Raises Problem when it is more than is allowed."""
         data = self._payload.feed(data)
-        if self._draft.size + len(data) > LARGEST:
-            raise too_large(self._draft.size + len(data), LARGEST)
-        self._draft.write(data)
+        if self.draft.size + len(data) > LARGEST:
+            raise too_large(self.draft.size + len(data), LARGEST)
+        self.draft.write(data)
 
     def finish(self) -> dict[str, str]:
         """The checksums of the whole, in base64, once all that was claimed has proved true."""
         trailer = self._payload.close()
-        _check_md5(self._headers.get("content-md5"), self._draft.md5)
-        computed = self._draft.checksums
+        _check_md5(self._headers.get("content-md5"), self.draft.md5)
+        computed = self.draft.checksums
         said = {**self._headers, **trailer} if self._is_summed else {}
         given = metadata_headers.checksums(said)
         for name, value in given.items():
@@ -61,9 +76,18 @@ class Intake:
                 )
         return metadata_headers.encoded(computed)
 
+    def discard(self) -> None:
+        """Forget the draft, unless it was kept."""
+        if self._draft is not None:
+            self._draft.discard()
+
 
 async def receive(
-    call: Call, then: Callable[[Draft, dict[str, str]], T], *, is_summed: bool = True
+    call: Call,
+    then: Callable[[Draft, dict[str, str]], T],
+    *,
+    start: Start = lambda: None,
+    is_summed: bool = True,
 ) -> T:
     """Take the body into a draft, then do with it (and its checksums) what there is to do.
 
@@ -72,14 +96,17 @@ async def receive(
     length = call.headers.get("content-length", "0")
     if not call.headers.get("x-amz-decoded-content-length") and int(length) > LARGEST:
         raise too_large(int(length), LARGEST)
-    names = metadata_headers.algorithms(call.headers) if is_summed else []
-    draft = await off_loop(call.buckets.draft, names)
+    intake = Intake(call, start, is_summed=is_summed)
+
+    def end(last: bytes) -> T:
+        intake.write(last)
+        sums = intake.finish()
+        return then(intake.draft, sums)
+
     try:
-        intake = Intake(call, draft, is_summed=is_summed)
-        await _pump(call.request, intake.write)
-        return await off_loop(lambda: then(draft, intake.finish()))
+        return await off_loop(end, await _pump(call.request, intake.write))
     finally:
-        draft.discard()
+        intake.discard()
 
 
 async def document(call: Call, *, is_summed: bool = True) -> bytes:
@@ -104,13 +131,17 @@ def too_large(size: int, largest: int) -> Problem:
     )
 
 
-async def _pump(request: Request, write: Callable[[bytes], None]) -> None:
+async def _pump(request: Request, write: Callable[[bytes], None]) -> bytes:
+    """Write all blocks but the last, which comes back: a small body costs one visit to a thread."""
     writing: asyncio.Task[None] | None = None
+    last = b""
     try:
         async for block in _blocks(request):
             if writing is not None:
                 await writing
-            writing = asyncio.create_task(off_loop(write, block))
+            if last:
+                writing = asyncio.create_task(off_loop(write, last))
+            last = block
         if writing is not None:
             await writing
     except ClientDisconnect as error:
@@ -118,6 +149,7 @@ async def _pump(request: Request, write: Callable[[bytes], None]) -> None:
     finally:
         if writing is not None and not writing.done():
             await asyncio.wait([writing])  # nobody may close the file under the thread
+    return last
 
 
 async def _blocks(request: Request) -> AsyncIterator[bytes]:

@@ -31,7 +31,7 @@ def check_read(info: ObjectInfo, headers: Mapping[str, str], prefix: str = "") -
     if has_it and prefix:
         raise _failed("If-None-Match" if none else "If-Modified-Since", none or new or "")
     if has_it:
-        raise Problem("NotModified", 304, "Not Modified")
+        raise Problem("NotModified", 304, "Not Modified", {"etag": f'"{info.etag}"'})
 
 
 def write_check(headers: Mapping[str, str]) -> Check | None:

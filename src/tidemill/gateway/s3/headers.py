@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from tidemill.gateway.s3.problem import Problem, not_implemented
+from tidemill.gateway.s3.problem import Problem, invalid_argument, not_implemented
 from tidemill.storage.checksum import ALGORITHMS
 from tidemill.storage.metadata import DEFAULT_TYPE, Metadata, ObjectInfo
 
@@ -21,6 +21,14 @@ _KEPT = (
     "x-amz-website-redirect-location",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
+)
+_OVERRIDES = (
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
 )
 _USER = "x-amz-meta-"
 _CHECKSUM = re.compile(r"x-amz-checksum-((?!type$|mode$|algorithm$)[a-z0-9]+)")
@@ -91,8 +99,8 @@ def of_object(info: ObjectInfo, asked: Mapping[str, str]) -> dict[str, str]:
     if about.tags:
         out["x-amz-tagging-count"] = str(len(about.tags))
     for name, value in asked.items():
-        if name.startswith("response-") and value:
-            out[name.removeprefix("response-")] = value
+        if name in _OVERRIDES and value:
+            out[name.removeprefix("response-")] = _sendable(name, value)
     return out
 
 
@@ -113,6 +121,14 @@ def encoded(digests: Mapping[str, bytes]) -> dict[str, str]:
 def of_encryption(about: Metadata) -> dict[str, str]:
     """What was asked of encryption, said back, as clients check it."""
     return {n: v for n, v in about.headers.items() if n.startswith("x-amz-server-side-encryption")}
+
+
+def _sendable(name: str, value: str) -> str:
+    """A value from the query may hold what no header can."""
+    if not (value.isprintable() and value.encode("latin-1", "replace").decode("latin-1") == value):
+        message = "Header value cannot be represented using ISO-8859-1."
+        raise invalid_argument(message, name, value)
+    return value
 
 
 def _drop_framing(kept: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from tidemill.gateway.s3.problem import Problem, invalid_argument, malformed_xml
 from tidemill.gateway.s3.puts import source
 from tidemill.gateway.s3.xml import Node, Unreadable, parse
 from tidemill.storage.checksum import ALGORITHMS, CRCS
+from tidemill.storage.draft import Draft
 from tidemill.storage.errors import BadDigest
 from tidemill.storage.multipart import COMPOSITE, FULL, MOST_PARTS, Part, Upload
 
@@ -43,10 +44,12 @@ async def create(call: Call) -> Response:
 
 async def put_part(call: Call) -> Response:
     """UploadPart."""
-    upload, which = await _find(call), part_number(call)
-    part = await receive(
-        call, lambda draft, _: call.uploads.put_part(call.bucket, upload, which, draft)
-    )
+    which = part_number(call)
+
+    def keep(draft: Draft, _: dict[str, str]) -> Part:
+        return call.uploads.put_part(call.bucket, _find_now(call), which, draft)
+
+    part = await receive(call, keep, start=lambda: _find_now(call))
     out = headers.of_checksums(_base64(part))
     out.pop("x-amz-checksum-type", None)
     return answers.empty(headers={"etag": f'"{part.etag}"', **out})
@@ -147,8 +150,11 @@ async def list_uploads(call: Call) -> Response:
 
 
 async def _find(call: Call) -> Upload:
-    upload_id = call.query.get("uploadId", "")
-    return await off_loop(call.uploads.find, call.bucket, call.key, upload_id)
+    return await off_loop(_find_now, call)
+
+
+def _find_now(call: Call) -> Upload:
+    return call.uploads.find(call.bucket, call.key, call.query.get("uploadId", ""))
 
 
 def _copy_part(call: Call, upload: Upload, which: int) -> Part:

@@ -14,7 +14,6 @@ from tidemill.gateway.s3.call import Call, off_loop
 from tidemill.gateway.s3.parameters import part_number
 from tidemill.gateway.s3.problem import Problem, explain, malformed_xml
 from tidemill.gateway.s3.xml import Node, Unreadable, parse
-from tidemill.storage.errors import InvalidRange
 from tidemill.storage.metadata import ObjectInfo
 from tidemill.storage.opened import BLOCK, Opened
 
@@ -81,7 +80,6 @@ async def attributes(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """DeleteObject: fine too when there was none."""
     check = conditions.write_check(call.headers)
-    await off_loop(call.buckets.require, call.bucket)
     await off_loop(call.buckets.delete, call.bucket, call.key, check)
     return answers.empty(204)
 
@@ -129,7 +127,8 @@ def _span(call: Call, info: ObjectInfo) -> tuple[int, int, int, dict[str, str]]:
 def _part(call: Call, info: ObjectInfo) -> tuple[int, int] | None:
     number, sizes = part_number(call), info.metadata.parts or (info.size,)
     if number > len(sizes):
-        raise InvalidRange("a part of this object", got=number, do=f"It has {len(sizes)} parts.")
+        message = "The requested partnumber is not satisfiable"
+        raise Problem("InvalidPartNumber", 416, message, ActualPartCount=str(len(sizes)))
     start = sum(sizes[: number - 1])
     return (start, start + sizes[number - 1]) if info.size else None
 

@@ -17,7 +17,6 @@ _ANSWERS: Mapping[type[TidemillError], tuple[str, int, str]] = {
     storage.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     storage.InvalidKey: ("InvalidURI", 400, "Couldn't parse the specified URI."),
     storage.KeyTooLong: ("KeyTooLongError", 400, "Your key is too long."),
-    storage.InvalidRange: ("InvalidRange", 416, "The requested range is not satisfiable"),
     storage.InvalidPart: (
         "InvalidPart",
         400,
@@ -69,13 +68,23 @@ _ANSWERS: Mapping[type[TidemillError], tuple[str, int, str]] = {
 
 
 class Problem(TidemillError):
-    """An error that only S3's own protocol knows. fields: further elements of its XML."""
+    """An error that only S3's own protocol knows. fields: further elements of its XML ·
+    headers: beside the usual ones
+    """
 
-    def __init__(self, code: str, status: int, message: str, **fields: str) -> None:
+    def __init__(
+        self,
+        code: str,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        **fields: str,
+    ) -> None:
         super().__init__(code, got=fields, do=message)
         self.code = code
         self.status = status
         self.message = message
+        self.headers = headers or {}
         self.fields = fields
 
 
@@ -91,6 +100,18 @@ def not_implemented(what: str) -> Problem:
 def invalid_argument(message: str, name: str, value: str) -> Problem:
     """A header or query parameter with a value that it cannot have."""
     return Problem("InvalidArgument", 400, message, ArgumentName=name, ArgumentValue=value)
+
+
+def no_such_range(asked: str, size: int) -> Problem:
+    """A range that holds no byte of the object."""
+    return Problem(
+        "InvalidRange",
+        416,
+        "The requested range is not satisfiable",
+        {"content-range": f"bytes */{size}"},
+        RangeRequested=asked,
+        ActualObjectSize=str(size),
+    )
 
 
 def malformed_xml() -> Problem:
@@ -117,7 +138,7 @@ def explain(error: TidemillError) -> Problem:
 def answer(problem: Problem, *, resource: str, request_id: str, is_head: bool) -> Response:
     """The problem as a response; without a body for HEAD."""
     if is_head or problem.status == 304:
-        return Response(status_code=problem.status)
+        return Response(status_code=problem.status, headers=problem.headers)
     fields = [
         ("Code", problem.code),
         ("Message", problem.message),
@@ -127,4 +148,4 @@ def answer(problem: Problem, *, resource: str, request_id: str, is_head: bool) -
         ("HostId", "tidemill"),
     ]
     body = document("Error", fields, namespace="")
-    return Response(body, status_code=problem.status, media_type="application/xml")
+    return Response(body, problem.status, problem.headers, "application/xml")

@@ -20,13 +20,12 @@ from tidemill.storage.opened import Opened
 async def put(call: Call) -> Response:
     """PutObject."""
     about, check = headers.metadata(call.headers), conditions.write_check(call.headers)
-    await off_loop(call.buckets.require, call.bucket)
 
     def keep(draft: Draft, sums: dict[str, str]) -> ObjectInfo:
         full = replace(about, checksums=sums)
         return call.buckets.commit(draft, call.bucket, call.key, full, check=check)
 
-    info = await receive(call, keep)
+    info = await receive(call, keep, start=lambda: call.buckets.require(call.bucket))
     return answers.empty(headers=_kept(info))
 
 
