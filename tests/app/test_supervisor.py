@@ -226,6 +226,18 @@ def test_a_part_that_keeps_ending_is_started_later_and_later(tmp_path: Path) -> 
     assert one.last_lines(1) == "last words"
 
 
+def test_a_part_that_cannot_be_made_a_process_is_tried_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = tmp_path / "later"
+    one = Part("one", [str(command)], tmp_path / "log", {})
+    assert not one.tend(0.0)
+    assert "one could not be started" in capfd.readouterr().err
+    command.symlink_to("/bin/true")
+    assert one.tend(10.0)
+    one.reap()
+
+
 def test_an_address_that_cannot_be_listened_on_says_what_to_do() -> None:
     with listener.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -65,7 +66,13 @@ class Part:
             self._due = now + self._pause()
         if now < self._due:
             return False
-        self.start(now)
+        try:
+            self.start(now)
+        except OSError as error:  # no process, memory or disk to be had: ask again
+            self.deaths += 1
+            self._due = now + self._pause()
+            print(f"{self.name} could not be started: {error}", file=sys.stderr, flush=True)
+            return False
         return True
 
     def wait_seconds(self, now: float) -> float | None:

@@ -96,7 +96,8 @@ class _Supervisor:
     def _tend(self) -> None:
         now = time.monotonic()
         if any([part.tend(now) for part in self._parts]):
-            self._write()
+            with suppress(OSError):  # a full disk must not end what still runs
+                self._write()
 
     def _pause(self) -> float | None:
         now = time.monotonic()

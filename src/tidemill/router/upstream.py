@@ -103,9 +103,13 @@ class Upstream(asyncio.Protocol):
     def _settle(self) -> None:
         """The answer is whole: leave the connection to the next request."""
         self._done = False
-        reusable = bool(self._parser.should_keep_alive()) or self._bodiless
         if self._bodiless:  # the parser still waits for the body that the head spoke of
+            reusable = (b"connection", b"close") not in [
+                (name.lower(), value.lower()) for name, value in self._headers
+            ]
             self._parser = httptools.HttpResponseParser(self)
+        else:
+            reusable = self._parser.should_keep_alive()
         asker, self._asker = self._asker, None
         if asker is not None:
             asker.end(reusable)
