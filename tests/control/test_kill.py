@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,7 @@ def test_the_control_plane_may_be_killed_at_any_moment(mill: Mill, seed: int) ->
         for i in range(0, KILLS, 4):
             mill.until(lambda n=f"mill-{i}": gone(mill, n), tick=False)
         assert list(mill.home.endpoints.glob("*/*")) == []
+    assert left_running(mill) == []
 
 
 @pytest.mark.serial
@@ -107,6 +108,17 @@ def test_a_stop_before_the_kill_is_kept(mill: Mill) -> None:
     training_job.stop(mill.verbs, REGION, "job")
     mill.restart()
     mill.until_job("job", "Stopped")
+
+
+def left_running(mill: Mill) -> list[str]:
+    """Command lines of workers of this home that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            line = path.read_bytes().decode(errors="replace").replace("\0", " ")
+            if str(mill.root) in line and "dummy_" in line:
+                found.append(line)
+    return found
 
 
 def gone(mill: Mill, name: str) -> bool:

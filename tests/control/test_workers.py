@@ -29,6 +29,9 @@ class Still:
         self.started.append(task)
         return "handle"
 
+    def find(self, home: Path) -> str | None:
+        return None
+
     def look(self, handle: str) -> Exit | None:
         return None if self.code is None else Exit(self.code, "")
 

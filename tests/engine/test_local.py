@@ -129,10 +129,14 @@ def test_a_starter_killed_at_any_moment_leaves_at_most_one_worker(tmp_path: Path
             threading.Event().wait(i * 0.0004)
             victim.kill()
         handle = engine.start(Task([sys.executable, "-c", worker], home))
-        wait_for((home / "started").exists)
+        pids = wait_for(partial(words, home / "started"))
         assert engine.look(handle) is None
-        pids = (home / "started").read_text().split()
         assert pids == [handle.split(":")[0]]
         engine.stop(handle, 0.0)
         wait_for(partial(engine.look, handle))
         assert engine.logs(handle) == (b"", 0)
+
+
+def words(path: Path) -> list[str]:
+    """What a file says by now."""
+    return path.read_text().split() if path.exists() else []

@@ -36,6 +36,10 @@ class Workers:
         _replace(home.task, json.dumps(task))
         return self.engine.start(Task([*self.commands[task["kind"]], str(place)], place))
 
+    def find(self, place: Path) -> str | None:
+        """The handle of what runs in a home though nobody wrote it down."""
+        return self.engine.find(place)
+
     def stop(self, handle: str, grace: float) -> None:
         """Ask it to end, and kill it after ``grace`` seconds."""
         self.engine.stop(handle, grace)

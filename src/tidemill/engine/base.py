@@ -1,4 +1,4 @@
-"""Where processes run. Four verbs; a laptop and a Ray cluster both speak them."""
+"""Where processes run. Five verbs; a laptop and a Ray cluster both speak them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,16 @@ class Exit:
 
 
 class Engine(Protocol):
-    """Start, look, stop, read. Handles are text and stay valid when the control plane restarts."""
+    """Start, find, look, stop, read. Handles are text and outlive the control plane.
+
+    A home never has two workers: ``start`` on one where a worker runs returns that one's handle.
+    """
 
     def start(self, task: Task) -> str: ...
+
+    def find(self, home: Path) -> str | None:
+        """The handle of what runs in a home, whoever started it; NotReady while it cannot tell."""
+        ...
 
     def look(self, handle: str) -> Exit | None:
         """None while it runs. Never waits, never raises for a task that is gone."""

@@ -76,12 +76,20 @@ class LocalEngine:
             if running is not None:
                 return self._noted(running)
             if time.monotonic() > give_up:
-                raise NotReady(
-                    "a worker home that nothing uses",
-                    got=str(task.home),
-                    do="Find and end the process that holds its lock file.",
-                )
+                raise _in_use(task.home)
             time.sleep(0.005)
+
+    def find(self, home: Path) -> str | None:
+        """The handle of what runs in a home; NotReady in the instant before it has a name."""
+        if not (home / "lock").exists():
+            return None
+        with _locked(home) as lock:
+            if lock is not None:
+                return None
+        running = _holder(home)
+        if running is None:
+            raise _in_use(home)
+        return self._noted(running)
 
     def look(self, handle: str) -> Exit | None:
         """None while it runs; how it ended after that, as often as it is asked."""
@@ -220,6 +228,14 @@ def _holder(home: Path) -> _Handle | None:
     if not holder.is_running():
         holder.bury()
     return None
+
+
+def _in_use(home: Path) -> NotReady:
+    return NotReady(
+        "a worker home that nothing uses",
+        got=str(home),
+        do="Find and end the process that holds its lock file.",
+    )
 
 
 def _parse(handle: str) -> _Handle:

@@ -124,6 +124,20 @@ def check_one_home_never_has_two_workers(place: Place) -> None:
         place.ended(heir, handle)
 
 
+def check_a_home_tells_what_runs_in_it(place: Place) -> None:
+    engine, home = place.make(), place.root / "home"
+    assert engine.find(home) is None
+    handle = engine.start(place.task(_FOREVER))
+    wait_for(place.ready)
+    heir = place.make()
+    try:
+        assert heir.find(home) == handle
+    finally:
+        heir.stop(handle, 0.0)
+        place.ended(heir, handle)
+    assert heir.find(home) is None
+
+
 def check_an_ended_home_can_be_started_again(place: Place) -> None:
     engine = place.make()
     program = "n = open('n', 'a'); n.write('x'); n.close(); print('printed')"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_replica_that_always_dies_fails_the_endpoint(mill: Mill) -> None:
 
 def test_a_replica_that_is_never_ready_fails_the_endpoint(mill: Mill) -> None:
     mill.serve("mill", mode="wait")
-    mill.reconciler.tick()
+    mill.until(lambda: mill.handles(mill.endpoint("mill")))
     mill.clock_ahead = 241.0
     state = mill.until_endpoint("mill", "Failed").document["state"]
     assert "not ready within 240 s" in state["failure"]
@@ -173,6 +174,22 @@ def test_a_deleted_endpoint_leaves_nothing(mill: Mill) -> None:
     assert mill.store.tags(arn) == {}
     with pytest.raises(NotFound):
         endpoint.delete(mill.verbs, REGION, "mill")
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_a_replica_that_was_not_written_down_is_deleted_too(mill: Mill, rounds: int) -> None:
+    """The control plane dies in some round before its note; then the endpoint is deleted."""
+    mill.serve("mill")
+    for _ in range(rounds):
+        before = mill.endpoint("mill")
+        mill.reconciler.tick()
+    running = mill.handles(mill.endpoint("mill"))
+    mill.store.update(replace(before, revision=mill.endpoint("mill").revision))
+    endpoint.delete(mill.verbs, REGION, "mill")
+    mill.restart()
+    mill.until(lambda: mill.store.get("endpoint", REGION, "mill") is None)
+    assert all(mill.engine.look(handle) for handle in running)
+    assert bool(running) == (rounds > 1)
 
 
 def test_an_update_serves_the_old_until_the_new_is_ready(mill: Mill) -> None:

@@ -183,6 +183,18 @@ def test_a_start_that_was_not_written_down_is_found(mill: Mill) -> None:
     assert not (home / "algo-1" / "DOUBLED").exists()
 
 
+def test_a_start_that_was_not_written_down_is_stopped_too(mill: Mill) -> None:
+    mill.train("job", steps=100_000)
+    before = mill.job("job")
+    mill.reconciler.tick()
+    [handle] = mill.handles(mill.job("job"))
+    mill.store.update(replace(before, revision=mill.job("job").revision))
+    training_job.stop(mill.verbs, REGION, "job")
+    mill.restart()
+    mill.until_job("job", "Stopped")
+    assert mill.engine.look(handle) is not None
+
+
 def test_only_a_job_that_is_over_can_be_deleted(mill: Mill) -> None:
     mill.train("job", steps=100_000)
     mill.until_job("job", "Training")

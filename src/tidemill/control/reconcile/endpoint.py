@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemill.control import endpoint
 from tidemill.control.plan import endpoint as plan
-from tidemill.control.plan.step import Seen, Start, Step
+from tidemill.control.plan.step import Seen, Step, Stop
 from tidemill.control.workers import Workers
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.home import Home
@@ -24,22 +24,25 @@ def advance(
     hangs: whether the process of a handle has stopped to answer
     """
     old = plan.from_document(row.document["state"])
+    known = _adopt(old, workers, now)
     # Ends before events: whatever a replica told before it ended is then taken in with its end.
     seen = {
         id: found
-        for id, replica in old.replicas.items()
-        if replica.handle and (found := _look(old, id, workers, hangs)) is not None
+        for id, replica in known.replicas.items()
+        if replica.handle and (found := _look(known, id, workers, hangs)) is not None
     }
-    state = _listen(old, workers)
+    state = _listen(known, workers)
     step = plan.plan(EndpointStatus(row.status), state, seen=seen, now=now)
     state = step.state
     for effect in step.effects:
-        if isinstance(effect, Start):
+        if isinstance(effect, Stop):
+            workers.stop(known.replicas[effect.worker].handle, effect.grace)
+        elif effect.worker in old.replicas:
+            # Others are written down first and started in the next round: were we to die between
+            # a start and its note, nobody would know whose process that is.
             task = endpoint.task(row, state, effect.worker, home)
             handle = workers.start(_place(state, effect.worker), task)
             state = plan.launched(state, effect.worker, handle, now)
-        else:
-            workers.stop(old.replicas[effect.worker].handle, effect.grace)
     changed = (row.status, old) != (step.status, state)
     return replace(step, state=state, changed=changed)
 
@@ -53,6 +56,15 @@ def clear(row: Row, state: plan.EndpointState, home: Home) -> None:
 
 def _place(state: plan.EndpointState, id: str) -> Path:
     return Path(state.home) / id
+
+
+def _adopt(state: plan.EndpointState, workers: Workers, now: float) -> plan.EndpointState:
+    """Take over replicas that were started in the last moment of another control plane."""
+    for id, replica in state.replicas.items():
+        handle = None if replica.handle else workers.find(_place(state, id))
+        if handle is not None:
+            state = plan.launched(state, id, handle, now)
+    return state
 
 
 def _look(

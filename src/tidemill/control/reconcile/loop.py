@@ -23,7 +23,7 @@ from tidemill.control.reconcile import training_job as job_step
 from tidemill.control.routes import Routes
 from tidemill.control.verbs import Verbs
 from tidemill.control.workers import Workers
-from tidemill.errors import Conflict
+from tidemill.errors import Conflict, NotReady
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.home import Home
 from tidemill.spec.training_job import JobStatus
@@ -81,6 +81,8 @@ class Reconciler:
         self._publish(steps)
         for row, step in steps:
             self._write(row, step)
+        if any(step is not None and _has_new(row, step) for row, step in steps):
+            self._verbs.wake()  # written down, and now to be started
         return not jobs and all(step is not None and _settled(step) for _, step in steps)
 
     def _job(self, row: Row) -> Step[Any]:
@@ -94,6 +96,9 @@ class Reconciler:
         """What to write down, or None when this row's turn went wrong; others go on."""
         try:
             return advance(row)
+        except NotReady as error:
+            _LOG.info("%s %s in %s waits: %s", row.kind, row.name, row.region, error)
+            return None
         except Exception:
             _LOG.exception("%s %s in %s: this turn failed", row.kind, row.name, row.region)
             return None
@@ -135,6 +140,10 @@ class Reconciler:
         endpoint_step.clear(row, step.state, self._home)
         arn = self._verbs.arn(row.kind, row.region, row.name)
         self._verbs.store.delete(row, arn=arn)
+
+
+def _has_new(row: Row, step: EndpointStep) -> bool:
+    return bool(step.state.replicas.keys() - row.document["state"]["replicas"].keys())
 
 
 def _settled(step: EndpointStep) -> bool:

@@ -20,8 +20,9 @@ def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.Job
     hosts = training_job.hosts(job)
     # Ends before events: whatever a worker told before it ended is then taken in with its end.
     old = plan.from_document(row.document["state"])
-    seen = _look(old, hosts, workers)
-    state = _listen(old, hosts, workers)
+    known = _adopt(old, hosts, workers, now)
+    seen = _look(known, hosts, workers)
+    state = _listen(known, hosts, workers)
     step = plan.plan(
         JobStatus(row.status),
         state,
@@ -39,13 +40,23 @@ def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.Job
             handle = workers.start(_place(state, effect.worker), task)
             state = plan.launched(state, effect.worker, handle, now)
         else:
-            workers.stop(old.handles[effect.worker], effect.grace)
+            workers.stop(known.handles[effect.worker], effect.grace)
     changed = (row.status, old) != (step.status, state)
     return replace(step, state=state, changed=changed)
 
 
 def _place(state: plan.JobState, host: str) -> Path:
     return Path(state.home) / host
+
+
+def _adopt(state: plan.JobState, hosts: list[str], workers: Workers, now: float) -> plan.JobState:
+    """Take over workers that were started in the last moment of another control plane."""
+    for host in hosts:
+        if host not in state.handles and host not in state.exits:
+            handle = workers.find(_place(state, host))
+            if handle is not None:
+                state = plan.launched(state, host, handle, now)
+    return state
 
 
 def _look(state: plan.JobState, hosts: list[str], workers: Workers) -> dict[str, Seen]:
