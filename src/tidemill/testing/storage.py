@@ -188,12 +188,25 @@ def check_two_puts_of_one_tick_differ(store: Store) -> None:
         assert info.metadata.user == {"n": str(n)}
 
 
+def check_a_prefix_narrows_and_after_goes_on(store: Store) -> None:
+    """For each beginning of each key, and after each key."""
+    for key in ODD_KEYS:
+        store.put_bytes(BUCKET, key, b"")
+    for prefix in {key[:cut] for key in ODD_KEYS for cut in (*range(6), 80, 81, 255, 500)}:
+        found = [info.key for info in store.list(BUCKET, prefix)]
+        assert found == listed([*ODD_KEYS], prefix, "", "").keys, prefix
+    for after in ODD_KEYS:
+        found = [info.key for info in store.list(BUCKET, after=after)]
+        assert found == listed([*ODD_KEYS], "", "", after).keys, after
+
+
 CHECKS = (
     check_what_was_put_comes_back,
     check_every_key_has_its_own_bytes,
     check_the_order_of_putting_does_not_matter,
     check_a_deleted_key_is_gone_and_no_other,
     check_a_missing_thing_is_not_found,
+    check_a_prefix_narrows_and_after_goes_on,
     check_readers_see_a_put_whole_or_not_at_all,
     check_only_one_of_many_creates,
     check_two_puts_of_one_tick_differ,
