@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tidemill.data.batch import Csr, pointers
+from tidemill.data.files import FileSource
 from tidemill.data.formats import recordio
+from tidemill.data.stream import Stream
 from tidemill.errors import InvalidData
 
 GOLDEN = {
@@ -283,6 +286,42 @@ def test_records_in_parts_are_put_together(is_magic: Any, pad: int) -> None:
         text = delimited(3, b"u" * pad)
         body += in_parts(text + record(delimited(1, row.tobytes())))
     np.testing.assert_array_equal(recordio.decode(body).dense(), features)
+
+
+def test_parts_are_not_torn_apart_by_blocks(tmp_path: Path) -> None:
+    payload = record(delimited(1, MAGIC_BYTES * 5))
+    path = tmp_path / "parts.pbr"
+    path.write_bytes(in_parts(bytes([0x1A, 1, 0x75]) + payload) * 40)
+    assert path.stat().st_size > len(payload) * 40 + 8 * 40, "the records must be in parts"
+    for block in range(100, 180, 4):
+        source = FileSource(path, path.name, "application/x-recordio-protobuf", 0, block=block)
+        found = [batch.dense() for batch, _ in Stream([source], 7, is_checked=False).read()]
+        np.testing.assert_array_equal(np.concatenate(found), np.full((40, 5), MAGIC_FLOAT))
+
+
+@pytest.mark.parametrize("flags", [[2], [3], [0, 3], [1, 0], [1, 1, 3], [1, 2], [5], [0, 7]])
+def test_parts_out_of_order_are_refused(flags: list[int]) -> None:
+    payload = record(delimited(1, struct.pack("<f", 1)))
+    with pytest.raises(InvalidData, match="parts|last part"):
+        recordio.decode(b"".join(frame(payload, flag) for flag in flags))
+
+
+def test_records_of_one_size_and_several_layouts_are_told_apart() -> None:
+    floats = np.array([[1, 2]], np.float32)
+    doubles = np.array([[3]], np.float64)
+    assert len(recordio.encode(floats)) == len(recordio.encode(doubles))
+    with pytest.raises(InvalidData, match="record 2 .*2 columns"):
+        recordio.decode(recordio.encode(floats) + recordio.encode(doubles))
+    other = recordio.encode(floats).replace(b"values", b"valueX")
+    with pytest.raises(InvalidData, match="record 2 "):
+        recordio.decode(recordio.encode(floats) + other)
+
+
+def test_a_label_that_only_later_records_have_names_the_first_of_them() -> None:
+    row = np.ones((1, 3), np.float32)
+    body = recordio.encode(row) * 2 + recordio.encode(row, row[:, 0])
+    with pytest.raises(InvalidData, match="record 3 .*0 labels.*got 1"):
+        recordio.decode(body)
 
 
 @given(st.data())
