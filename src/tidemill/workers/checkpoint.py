@@ -19,7 +19,8 @@ from tidemill.workers import sealed
 
 State = TypeVar("State")
 KEPT = 2
-LEAST_PAUSE = 1.0
+LEAST_PAUSE = 0.1
+"""Seconds; a worker that dies again and again must get further in the little time it has."""
 SHARE = 0.05
 """The most of the training time that saving may take."""
 

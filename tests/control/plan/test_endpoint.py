@@ -53,18 +53,18 @@ def test_a_new_endpoint_starts_what_its_config_asks_for() -> None:
 
 def test_a_replica_dead_before_ready_waits_longer_each_time() -> None:
     state, delays = in_service(r1=alive(ready=False)), []
-    for _ in range(4):
+    for _ in range(6):
         step = plan(EndpointStatus.IN_SERVICE, state, seen={"r1": Seen(-9)}, now=10.0)
         state = step.state
         delays.append(
             next(
                 d
-                for d in (0.0, 0.5, 1.0, 2.0)
+                for d in (0.0, 0.2, 0.4, 0.8)
                 if plan(EndpointStatus.IN_SERVICE, state, seen={}, now=10.0 + d).effects
             )
         )
         state = launched(state, "r1", "again", 10.0)
-    assert delays == [0.0, 0.5, 1.0, 2.0]
+    assert delays == [0.0, 0.0, 0.0, 0.2, 0.4, 0.8]
 
 
 def test_a_replica_that_was_ready_is_started_again_at_once_every_time() -> None:

@@ -126,12 +126,13 @@ def test_time_is_counted_from_the_first_start(now: float, status: str) -> None:
 
 def test_pauses_grow_with_the_deaths() -> None:
     state, delays = running(), []
-    for _ in range(4):
+    for _ in range(9):
         state = step(state, {"algo-1": KILLED}, now=10.0).state
-        delay = next(d for d in (0.0, 0.2, 0.4, 0.8) if step(state, now=10.0 + d).effects)
+        waits = (0.0, 0.2, 0.4, 0.8, 1.6, 2.0)
+        delay = next(d for d in waits if step(state, now=10.0 + d).effects)
         delays.append(delay)
         state = launched(state, "algo-1", "again", 10.0)
-    assert delays == [0.0, 0.2, 0.4, 0.8]
+    assert delays == [0.0, 0.0, 0.0, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert step(state, {"algo-1": KILLED}).status == "Failed"
 
 

@@ -11,7 +11,7 @@ from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.event import Event
 from tidemill.spec.route import Route, Variant
 
-MOST_EARLY_DEATHS = 3
+MOST_EARLY_DEATHS = 5
 """So many deaths before ever being ready fail a fleet that is being started."""
 LONGEST_START = 240.0
 """Seconds in which a replica must be ready (AWS: healthy within four minutes)."""
@@ -350,9 +350,9 @@ def _starts(state: EndpointState, now: float) -> list[Start]:
 
 
 def _pause(deaths: int) -> float:
-    """Seconds to wait before the next attempt: none after one death, 30 at most.
+    """Seconds to wait before the next attempt: none after the first deaths, 30 at most.
 
-    >>> [_pause(n) for n in (0, 1, 2, 3, 20)]
-    [0.0, 0.0, 0.5, 1.0, 30.0]
+    >>> [_pause(n) for n in (0, 1, 3, 4, 5, 20)]
+    [0.0, 0.0, 0.0, 0.2, 0.4, 30.0]
     """
-    return 0.0 if deaths < 2 else min(30.0, 0.5 * 2.0 ** min(deaths - 2, 10))
+    return 0.0 if deaths < 4 else min(30.0, 0.2 * 2.0 ** min(deaths - 4, 10))

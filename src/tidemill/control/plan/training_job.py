@@ -12,7 +12,7 @@ from tidemill.spec.training_job import JobStatus
 
 STOP_GRACE = 120.0
 """Seconds between SIGTERM and SIGKILL, as ``docker stop -t 120`` in AWS's containers."""
-MOST_DEATHS = 5
+MOST_DEATHS = 10
 """So many deaths in a row without new progress fail a job."""
 
 STAGES = ("Starting", "Downloading", "Training", "Uploading")
@@ -144,8 +144,12 @@ def launched(state: JobState, host: str, handle: str, now: float) -> JobState:
 
 
 def _pause(deaths: int) -> float:
-    """Seconds to wait before the next attempt: none after the first death."""
-    return 0.0 if deaths < 2 else 0.2 * 2.0 ** (deaths - 2)
+    """Seconds to wait before the next attempt: none after the first deaths, 2 at most.
+
+    >>> [_pause(n) for n in (1, 3, 4, 10)]
+    [0.0, 0.0, 0.2, 2.0]
+    """
+    return 0.0 if deaths < 4 else min(2.0, 0.2 * 2.0 ** (deaths - 4))
 
 
 def _bury(state: JobState, seen: Mapping[str, Seen], now: float) -> tuple[JobState, str | None]:

@@ -40,9 +40,12 @@ def learn(
     checkpoints = _checkpoints(host, channels)
     peers = Peers(algorithm, host.meeting, host.name, host.names, wants_to_stop=host.wants_to_stop)
     resume = checkpoints.newest(type(algorithm.start()))
+    done = 0.0
     if resume:
+        done = algorithm.progress(resume.state) if resume.pass_ else 0.0
         log.info(f"Resuming from a checkpoint in epoch {resume.pass_}, at {resume.cursor}")
-    watch = Watch(host, name, algorithm, passes, channels.share_read, log, checkpoints, peers)
+    share_read = channels.share_read
+    watch = Watch(host, name, algorithm, passes, share_read, log, checkpoints, peers, done)
     state = loop.fit(
         algorithm,
         channels.rows(TRAIN),

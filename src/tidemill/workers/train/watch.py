@@ -23,7 +23,7 @@ class Watch(Generic[State]):
     """The host's ``training.loop.Watcher``.
 
     name: the algorithm's, for the log · passes: at most · share_read: fraction of a pass before a
-    cursor
+    cursor · done: share of the passes closed by earlier attempts
     """
 
     def __init__(
@@ -36,11 +36,12 @@ class Watch(Generic[State]):
         log: Log,
         checkpoints: Checkpoints[State],
         peers: Peers[State],
+        done: float = 0.0,
     ) -> None:
         self._host, self._name, self._algorithm, self._log = host, name, algorithm, log
         self._passes, self._share_read = passes, share_read
         self._checkpoints, self._peers = checkpoints, peers
-        self._done, self._total_rows, self._total_batches = 0.0, 0, 0
+        self._done, self._total_rows, self._total_batches = done, 0, 0
         self._told = time.monotonic()
         self._begin_pass()
 
@@ -52,9 +53,11 @@ class Watch(Generic[State]):
             # A job that is stopped with the whole platform goes on from here another day.
             self._checkpoints.save(position)
             return True
-        if self._checkpoints.is_due():
+        is_due = self._checkpoints.is_due()
+        if is_due:
             self._checkpoints.save(position)
-        if time.monotonic() - self._told > TELL_EVERY:
+        # What is safe is told at once: control counts deaths in a row without progress.
+        if is_due or time.monotonic() - self._told > TELL_EVERY:
             self._tell_progress(position)
         return False
 
