@@ -211,6 +211,13 @@ def test_more_clusters_than_rows_is_refused() -> None:
         algorithm.finalize(algorithm.close_pass(state))
 
 
+def test_workers_with_few_rows_each_have_enough_together() -> None:
+    algorithm, rows = learner(1, 5), np.arange(6, dtype=np.float32)[:, None]
+    parts = [algorithm.update(algorithm.start(), Batch(part)) for part in (rows[:3], rows[3:])]
+    model = algorithm.finalize(algorithm.close_pass(algorithm.merge(*parts)))
+    assert model.centres.shape == (5, 1)
+
+
 def test_as_many_clusters_as_rows_puts_a_centre_on_each() -> None:
     rows = np.arange(5, dtype=np.float32)[:, None]
     algorithm = learner(1, 5)

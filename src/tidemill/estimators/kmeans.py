@@ -38,6 +38,7 @@ _SAMPLE_PER_CLUSTER = 40
 _GROWTH = 3
 _ROUGH = 2e-3
 _ITERATIONS_OF_A_SAMPLE = 20
+_ITERATIONS_OF_A_TRIAL = 4
 _BLOCK = 4096
 _SAMPLING = 0x5A
 
@@ -184,6 +185,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 epochs=done + (self.max_iter if is_all else _ITERATIONS_OF_A_SAMPLE),
                 local_lloyd_tol=min(1.0, self.tol if is_all else max(self.tol, _ROUGH)),
                 extra_center_factor=-(-len(part) // self.n_clusters),
+                # Enough to choose among the seedings; the best goes on in the passes that follow.
+                local_lloyd_max_iter=300 if is_all else _ITERATIONS_OF_A_TRIAL,
             )
             # Each part starts anew: what the last move gained says nothing of other rows.
             resume = Position(replace(state, gain=1.0), state.passes) if state else None

@@ -130,13 +130,26 @@ def check_a_stream_cut_anywhere_merges_to_the_whole(case: Case) -> None:
 
 
 def check_workers_that_share_the_rows_lose_little(case: Case) -> None:
-    whole = case.quality(case.closed(case.fold(case.stream)))
+    whole = case.closed(case.fold(case.stream))
     for merged in _cut_everywhere(case):
-        part = case.quality(case.closed(merged))
-        loses = part.value - whole.value if part.kind == "loss" else whole.value - part.value
-        assert loses <= case.slack * abs(whole.value), (
-            f"{part.name} {part.value} by two workers, {whole.value} by one"
-        )
+        _lose_little(case, case.closed(merged), whole)
+
+
+def check_workers_that_share_every_pass_lose_little(case: Case) -> None:
+    """As a job of two hosts does: they part after each pass and merge at its end."""
+    algorithm, halves = case.algorithm(), (case.stream[::2], case.stream[1::2])
+    state = algorithm.start()
+    for _ in range(1000):
+        parts = [case.fold(half, case.copied(state)) for half in halves]
+        state = algorithm.merge(*parts)
+        for batch in case.held_out:
+            state = algorithm.hold_out(state, batch)
+        state = algorithm.close_pass(state)
+        if not algorithm.wants_another_pass(state):
+            break
+    else:
+        raise AssertionError("the algorithm never has enough")
+    _lose_little(case, algorithm.finalize(state), case.trained())
 
 
 def check_batch_size_does_not_matter(case: Case) -> None:
@@ -196,6 +209,14 @@ def check_state_stays_small_as_rows_pass(case: Case) -> None:
     more = case.fold([*case.stream] * 30)
     small, large = len(to_bytes(often)), len(to_bytes(more))
     assert large <= small * 1.2, f"state grew from {small} to {large} bytes over 10x the rows"
+
+
+def check_state_stays_small_as_workers_join(case: Case) -> None:
+    algorithm = case.algorithm()
+    alone = case.fold([*case.stream] * 3)
+    joined = functools.reduce(algorithm.merge, [case.copied(alone) for _ in range(8)])
+    small, large = len(to_bytes(alone)), len(to_bytes(joined))
+    assert large <= small * 1.2, f"state grew from {small} to {large} bytes with 8 workers"
 
 
 def check_a_batch_without_rows_changes_nothing(case: Case) -> None:
@@ -287,6 +308,14 @@ class _Checkpoints:
     def closed(self, position: Position[Any]) -> None:
         state = position.state
         self.made.append((type(state), to_bytes(state), position.pass_, position.cursor))
+
+
+def _lose_little(case: Case, shared: Any, alone: Any) -> None:
+    got, wanted = case.quality(shared), case.quality(alone)
+    loses = got.value - wanted.value if got.kind == "loss" else wanted.value - got.value
+    assert loses <= case.slack * abs(wanted.value), (
+        f"{got.name} {got.value} by two workers, {wanted.value} by one"
+    )
 
 
 def _cut_everywhere(case: Case) -> Iterator[Any]:
