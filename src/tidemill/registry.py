@@ -6,11 +6,13 @@ import difflib
 import importlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tidemill.algorithms.base import Declaration
 from tidemill.algorithms.hyperparameters import read
 from tidemill.errors import NotFound
+
+if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs names alone
+    from tidemill.algorithms.base import Declaration
 
 BUILT_IN = {
     "kmeans": "tidemill.algorithms.kmeans",
