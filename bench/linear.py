@@ -10,13 +10,15 @@ product finds its mini-batch in the cache). For 2,000,000 × 50:
 
 What an estimator reads in random order costs more: gathering runs of rows goes at some 10 GB/s.
 
-Rows/s counts rows × passes × candidates. All get the same standardised float32 arrays, but Vowpal
-Wabbit, which reads text: parsing is inside its time (its later passes read its binary cache).
+Rows/s counts rows × passes × candidates. All get the same float32 rows (dense ones standardised),
+but Vowpal Wabbit, which reads text: parsing is inside its time (its later passes read its binary
+cache).
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,12 +35,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A binary problem; text_rows: of its training rows, those given to systems that read text."""
+    """A binary problem; text_rows: of its training rows, those given to systems that read text.
+
+    features, probe: (rows, columns) float32, dense or scipy.sparse
+    """
 
     name: str
-    features: Floats
+    features: Any
     labels: NDArray[np.int64]
-    probe: Floats
+    probe: Any
     wanted: NDArray[np.int64]
     text_rows: int
     repeats: int = 3
@@ -100,6 +105,25 @@ def generated(rows: int = 2_000_000, columns: int = 50) -> Task:
     )  # fmt: skip
 
 
+def imdb(root: Path) -> Task:
+    """Film reviews as hashed bags of words: 262,144 sparse columns."""
+    import pandas as pd
+    from scipy.sparse import load_npz, save_npz
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    table = pd.read_parquet(root / "imdb" / "imdb.parquet")
+    words, train = CACHE / "linear-imdb.npz", (table.split.astype(str) == "train").to_numpy()
+    if not words.exists():
+        CACHE.mkdir(exist_ok=True)
+        hashing = HashingVectorizer(n_features=1 << 18, alternate_sign=False, norm="l2")
+        save_npz(words, hashing.transform(table.text.tolist()).astype(np.float32))
+    rows: Any = load_npz(words)
+    labels = table.label.astype(str).to_numpy()
+    good = (labels == np.unique(labels)[-1]).astype(np.int64)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(train))
+    return Task("imdb, sparse", rows[order], good[order], rows[~train], good[~train], len(order))
+
+
 def tidemill_estimator(task: Task) -> Outcome:
     from tidemill.estimators import LinearLearnerClassifier
 
@@ -151,7 +175,8 @@ def wabbit(passes: int) -> Callable[[Task], Outcome]:
     def run(task: Task) -> Outcome:
         import vowpalwabbit
 
-        text, cache, model = _text(task, "train"), _cached(task, "cache"), _cached(task, "model")
+        text, cache = _text(task, "train"), _cached(task, "cache")
+        model = _cached(task, f"model-{passes}")
         cache.unlink(missing_ok=True)
         more = f"--passes {passes} --holdout_off --cache_file {cache}" if passes > 1 else ""
         vowpalwabbit.Workspace(
@@ -186,11 +211,21 @@ def _text(task: Task, what: str) -> Path:
             if what == "train"
             else (task.probe, task.wanted)
         )
-        form = " ".join(f"{i}:%.5g" for i in range(rows.shape[1]))
         with path.open("w") as out:
-            for row, label in zip(rows, labels, strict=False):
-                out.write(f"{1 if label else -1} | {form % tuple(row.tolist())}\n")
+            for words, label in zip(_words(rows), labels, strict=False):
+                out.write(f"{1 if label else -1} | {words}\n")
     return path
+
+
+def _words(rows: Any) -> Iterator[str]:
+    if isinstance(rows, np.ndarray):
+        form = " ".join(f"{i}:%.5g" for i in range(rows.shape[1]))
+        for row in rows:
+            yield form % tuple(row.tolist())
+        return
+    for start, stop in itertools.pairwise(rows.indptr):
+        cells = zip(rows.indices[start:stop], rows.data[start:stop], strict=True)
+        yield " ".join(f"{i}:{v:.5g}" for i, v in cells)
 
 
 def systems(task: Task) -> dict[str, Callable[[], Outcome]]:
@@ -201,10 +236,17 @@ def systems(task: Task) -> dict[str, Callable[[], Outcome]]:
 
     found: dict[str, Callable[[Task], Outcome]] = {
         "tidemill LinearLearnerClassifier": tidemill_estimator,
-        "tidemill linear-learner job": tidemill_job,
-        "LogisticRegression": scikit(lambda: LogisticRegression(max_iter=200)),
-        "SGDClassifier, 5 passes, averaged": sgd(max_iter=5, tol=None, average=True),
     }
+    if isinstance(task.features, np.ndarray):
+        found["SGDClassifier, 5 passes, averaged"] = sgd(max_iter=5, tol=None, average=True)
+        found["tidemill linear-learner job"] = tidemill_job
+        found["LogisticRegression"] = scikit(lambda: LogisticRegression(max_iter=200))
+    else:
+        tuned = sgd(alpha=1e-6, max_iter=5, tol=None, average=True)
+        found["SGDClassifier, 5 passes, averaged, alpha 1e-6"] = tuned
+        found["LogisticRegression, C=10"] = scikit(
+            lambda: LogisticRegression(C=10, solver="liblinear")
+        )
     if task.repeats > 1:
         found["SGDClassifier"] = sgd()
     try:
@@ -238,9 +280,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     root, tasks = data_directory(), []
     if root is None:
-        print("no data directory (TIDEMILL_BENCH_DATA): adult and bank marketing are left out")
+        print("no data directory (TIDEMILL_BENCH_DATA): adult, bank and imdb are left out")
     else:
-        tasks += [adult(root), bank(root)]
+        tasks += [adult(root), bank(root), imdb(root)]
     rows = [row for task in [*tasks, generated()] for row in measured(task)]
     write("linear", rows)
 

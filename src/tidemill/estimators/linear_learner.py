@@ -2,150 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.linear_learner.hyperparameters import (
-    BINARY,
-    MULTICLASS,
-    REGRESSOR,
-    LinearLearnerHyperparameters,
-)
-from tidemill.algorithms.linear_learner.learner import LinearLearner
-from tidemill.algorithms.linear_learner.model import LinearModel, product, sigmoid, softmax
-from tidemill.algorithms.linear_learner.state import LinearState
+from tidemill.algorithms.linear_learner.hyperparameters import BINARY, MULTICLASS, REGRESSOR
+from tidemill.algorithms.linear_learner.model import sigmoid, softmax
 from tidemill.data.batch import Batch, Floats
 from tidemill.estimators.base import (
-    BaseEstimator,
     ClassifierMixin,
-    InMemory,
     InvalidInput,
     RegressorMixin,
     available_if,
     check_classification_targets,
     check_is_fitted,
-    distinct,
-    features_and_target_of,
     features_of,
-    one_blas_thread,
-    seed_of,
-    weights_of,
 )
-from tidemill.estimators.shuffled import Shuffled
-from tidemill.training.loop import fit
+from tidemill.estimators.linear import SMALL, LinearEstimator
 
 Auto = Literal["auto"]
-_SMALL = 4096
-_JUDGED = 1 << 14
-"""Rows, of those trained on, that tell after each epoch whether it was the last."""
-_LARGE_PRODUCT = 1e8
-_FOREVER = 1 << 30
-_WD_OF_A_STREAM = 1e-5
 _FEW_VALUES = 1 << 16
-
-
-class _LinearLearner(BaseEstimator):  # type: ignore[misc]
-    """What both estimators do alike; the parameters are told of in each."""
-
-    _numeric = True
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on these rows, (rows, columns) dense or scipy.sparse."""
-        features, target = features_and_target_of(self, X, y, reset=True, numeric=self._numeric)
-        weights = weights_of(sample_weight, len(features))
-        labels, weights = self._encode(target, weights)
-        rows = _canonical(Batch(features, labels, weights), labels)
-        self._seed = seed_of(self.random_state)
-        algorithm = self._algorithm(rows, self.epochs, self.patience)
-        judged = rows.take(np.arange(0, len(rows), max(1, len(rows) // _JUDGED)))
-        with _threads(algorithm, rows.columns):
-            state = fit(
-                algorithm,
-                Shuffled(rows, algorithm.batch_rows, self._seed),
-                held_out=InMemory(judged, _SMALL),
-            )
-        self._show(algorithm, state)
-        self.n_iter_ = state.epoch
-        return self
-
-    def _go_on(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
-        features, target = features_and_target_of(self, X, y, reset=first, numeric=self._numeric)
-        weights = weights_of(sample_weight, len(features))
-        batch = Batch(features, *self._encode(target, weights, known=True))
-        if first:
-            self._seed = seed_of(self.random_state)
-        algorithm = self._algorithm(batch, _FOREVER, _FOREVER)
-        with _threads(algorithm, batch.columns):
-            if first:
-                state = algorithm.close_pass(algorithm.update(algorithm.start(), batch))
-            else:
-                state = algorithm.reopen(self.state_)
-            state = algorithm.close_pass(algorithm.update(state, batch))
-        self._show(algorithm, state)
-        self.n_iter_ = state.epoch
-        return self
-
-    def _algorithm(self, rows: Batch, epochs: int, patience: int) -> LinearLearner:
-        size = self.batch_size
-        if size == "auto":
-            size = int(np.clip(len(rows) // 32, 16, 4096))
-        wd = self.wd
-        if wd == "auto":
-            weight = len(rows) if rows.weights is None else rows.weights.sum(dtype=np.float64)
-            wd = 1 / max(1.0, float(weight)) if epochs < _FOREVER else _WD_OF_A_STREAM
-        kind, outputs = self._kind()
-        given = LinearLearnerHyperparameters(
-            predictor_type=kind,
-            num_classes=outputs,
-            mini_batch_size=size,
-            epochs=epochs,
-            num_models=self.num_models,
-            loss=_or_none(self.loss),
-            optimizer=self.optimizer,
-            learning_rate=_or_none(self.learning_rate),
-            wd=wd,
-            l1=self.l1,
-            use_bias=self.use_bias,
-            normalize_data=self.normalize_data,
-            binary_classifier_model_selection_criteria="loss_function",
-            early_stopping_patience=patience,
-            early_stopping_tolerance=self.tolerance,
-            **self._more(),
-        )
-        return LinearLearner(given, seed=self._seed)
-
-    def _show(self, algorithm: LinearLearner, state: LinearState) -> None:
-        """Set what a fitted estimator shows."""
-        self.state_ = state
-        self.model_: LinearModel = algorithm.finalize(state)
-
-    def _scores(self, X: Any) -> Floats:
-        check_is_fitted(self)
-        features = features_of(self, X, reset=False)
-        scores = product(features, self.model_.weights)
-        scores += self.model_.bias
-        return scores
-
-    def _kind(self) -> tuple[str, int | None]:
-        raise TypeError("a classifier or a regressor must say what it is")
-
-    def _encode(
-        self, target: NDArray[Any], weights: Floats | None, known: bool = False
-    ) -> tuple[Floats, Floats | None]:
-        """y and sample_weight as the algorithm takes them."""
-        return target.astype(np.float32), weights
-
-    def _more(self) -> dict[str, Any]:
-        return {}
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -154,7 +31,7 @@ def _has_probabilities(estimator: Any) -> bool:
     return True
 
 
-class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[misc]
+class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     """Logistic regression (softmax for more classes, or hinge loss) by mini-batch steps.
 
     Scales the columns itself. Passes end when the loss stalls; the weights are means over the
@@ -165,8 +42,8 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
     loss : ``"auto"`` (logistic, softmax), ``"logistic"``, ``"hinge_loss"`` (two classes)
     optimizer : ``"adam"``, ``"sgd"`` or ``"rmsprop"``
     learning_rate : size of a step, or ``"auto"``
-    wd, l1 : L2 and L1 penalties, on scaled columns; a wd of ``"auto"`` is one by the rows, as is
-        that of scikit-learn's LogisticRegression
+    wd, l1 : L2 and L1 penalties, on scaled columns; a wd of ``"auto"`` is that of scikit-learn's
+        LogisticRegression with C=1 on scaled columns, or with C=5 on sparse rows of length 1
     epochs : passes over the rows, at most
     batch_size : rows a step; ``"auto"`` makes 32 steps a pass or more
     num_models : candidates trained side by side, of which the one with the least loss is kept
@@ -320,7 +197,7 @@ class LinearLearnerClassifier(ClassifierMixin, _LinearLearner):  # type: ignore[
         return own.astype(np.float32)
 
 
-class LinearLearnerRegressor(RegressorMixin, _LinearLearner):  # type: ignore[misc]
+class LinearLearnerRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """Linear regression under any of six losses, by mini-batch steps.
 
     Parameters
@@ -390,7 +267,7 @@ class LinearLearnerRegressor(RegressorMixin, _LinearLearner):  # type: ignore[mi
         rows = Batch(features_of(self, X, reset=False))
         weights, bias = self.model_.weights.astype(np.float64), float(self.model_.bias)
         # In float64, for a large mean may hide a small difference.
-        parts = [block.dense().astype(np.float64) @ weights + bias for block in rows.split(_SMALL)]
+        parts = [block.dense().astype(np.float64) @ weights + bias for block in rows.split(SMALL)]
         return np.concatenate(parts)
 
     @property
@@ -425,25 +302,3 @@ def _classes_of(target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
             return (np.flatnonzero(there) + low).astype(target.dtype), codes
     classes, codes = np.unique(target, return_inverse=True)
     return classes, codes
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, str) and value == "auto" else value
-
-
-def _canonical(rows: Batch, labels: Floats) -> Batch:
-    """Of few rows, the different ones in order, so that weights are the same as repetitions; else
-    the rows themselves, without those that weigh nothing."""
-    if len(rows) <= _SMALL and len(rows) * rows.columns <= _SMALL * 256:
-        few = distinct(Batch(np.column_stack([rows.dense(), labels]), weights=rows.weights))
-        table = few.dense()
-        return replace(few, features=np.ascontiguousarray(table[:, :-1]), labels=table[:, -1])
-    if rows.weights is not None and not rows.weights.all():
-        return rows.take(np.flatnonzero(rows.weights))
-    return rows
-
-
-def _threads(algorithm: LinearLearner, columns: int) -> contextlib.AbstractContextManager[Any]:
-    given = algorithm.given
-    work = columns * given.mini_batch_size * given.outputs * (given.num_models or 1)
-    return one_blas_thread() if work < _LARGE_PRODUCT else contextlib.nullcontext()

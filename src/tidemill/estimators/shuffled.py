@@ -20,7 +20,11 @@ over the data."""
 
 @dataclass(frozen=True, slots=True)
 class Shuffled:
-    """Batches of ``batch_rows`` rows, in an order that follows from the seed and the pass."""
+    """Batches of ``batch_rows`` rows, in an order that follows from the seed and the pass.
+
+    Sparse rows, which take long to gather, are taken to be in random order: the same batches come
+    in another order in every pass.
+    """
 
     rows: Batch
     batch_rows: int
@@ -29,12 +33,22 @@ class Shuffled:
     def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
         rows, size = len(self.rows), self.batch_rows
         draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, pass_], np.uint64)))
-        alone = rows <= _WHOLLY or isinstance(self.rows.features, Csr)
+        if isinstance(self.rows.features, Csr):
+            yield from self._in_turn(draws, start)
+            return
+        alone = rows <= _WHOLLY
         run = 1 if alone else math.gcd(_RUN, size)  # so that batches are cut between runs
         order = draws.permutation(rows // run)
         for at in range(start.offset, rows, size):
             stop = min(at + size, rows)
             yield self._gather(order, run, at, stop), Cursor(offset=stop)
+
+    def _in_turn(self, draws: np.random.Generator, start: Cursor) -> Iterator[tuple[Batch, Cursor]]:
+        size = self.batch_rows
+        order = draws.permutation(-(-len(self.rows) // size))
+        for turn in range(start.offset, len(order)):
+            at = int(order[turn]) * size
+            yield self.rows.rows(at, min(at + size, len(self.rows))), Cursor(offset=turn + 1)
 
     def _gather(self, order: Integers, run: int, at: int, stop: int) -> Batch:
         if run == 1:
@@ -55,8 +69,7 @@ class Shuffled:
 
     def _take(self, order: Integers) -> Batch:
         features = self.rows.features
-        if isinstance(features, Csr):
-            return self.rows.take(order)
+        assert not isinstance(features, Csr)
         return Batch(
             features.take(order, axis=0),  # twice as fast as features[order]
             None if self.rows.labels is None else self.rows.labels.take(order),

@@ -26,12 +26,15 @@ class Scaler:
     """Scaled value = (value - mean) · inverse; scaled label = (label - label_mean) / label_scale.
 
     mean, inverse: (columns,) float64
+    share: (columns,) of the rows that have a value other than zero, where columns that a
+    mini-batch lacks are passed over (sparse, not centred); else None
     """
 
     mean: Doubles
     inverse: Doubles
     label_mean: float
     label_scale: float
+    share: Doubles | None = None
 
     def base(self) -> Floats | None:
         """(columns,) what must be taken off dense rows themselves, where a mean is huge."""
@@ -66,6 +69,7 @@ def scaler(
         _inverse(given, features, stored_only=sparse and not centred),
         float(labels.mean[0]) if regressor and unbias else 0.0,
         deviation if label_scaled and deviation > 0 else 1.0,
+        features.nonzero / max(features.weight, 1e-300) if sparse and not centred else None,
     )
 
 

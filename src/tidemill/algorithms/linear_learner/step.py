@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Doubles = NDArray[np.float64]
+_MOST_OWED = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Stepper:
         self.by_weight = rows + bias * (plan.bias_lr_mult if given.use_bias else 0)
         self.wd = _outer(rows + bias * plan.bias_wd_mult, wd) if wd.any() else None
         self.l1 = _outer(rows, l1) if l1.any() else None
+        self.lazy = _lazy(scaler, given.mini_batch_size)
         self.rate, self.decays = self._rate(0), 0
         self.ones = np.ones(0, np.float32)
         self.scores = self.spare = np.empty((0, self.width), np.float32)
@@ -156,13 +158,15 @@ class Stepper:
         self, at: Iterate, index: Integers | None, weights: Floats, gradient: Floats
     ) -> None:
         size = len(gradient)
+        # All rows of these tables but the last, the bias's, are alike: any part of them will do.
+        lazy = 1 if index is None or self.lazy is None else self.lazy[index]
         if self.wd is not None:
-            gradient += self.wd[-size:] * weights
+            gradient += self.wd[-size:] * weights * lazy
         moments = at.moments if index is None else tuple(m[index] for m in at.moments)
         rate = self._rate_at(at.steps)[-size:]
         change, own = self.optimizer.step(gradient, moments, rate, at.steps + 1)
         if self.l1 is not None:
-            change = change + shrinkage(weights - change, own * self.l1[-size:])
+            change = change + shrinkage(weights - change, own * self.l1[-size:] * lazy)
         weights -= change
         drag = change * np.float32(at.averaged)
         if index is None:
@@ -199,3 +203,12 @@ def _columns(candidates: Candidates) -> tuple[Floats, Floats, Floats]:
 
 def _outer(by_row: Doubles, by_column: NDArray[np.floating]) -> Floats:
     return np.outer(by_row, by_column).astype(np.float32)
+
+
+def _lazy(scaler: Scaler, rows: int) -> Floats | None:
+    """(columns + 1, 1) how many steps' penalties a column owes when a mini-batch comes that has it:
+    one by the chance of that."""
+    if scaler.share is None:
+        return None
+    chance = 1 - (1 - np.minimum(scaler.share, 1)) ** rows
+    return np.append(1 / np.maximum(chance, 1 / _MOST_OWED), 1).astype(np.float32)[:, None]
