@@ -13,6 +13,7 @@ from tidemill.algorithms.hyperparameters import read
 from tidemill.algorithms.linear_learner import DECLARATION
 from tidemill.algorithms.linear_learner.learner import LinearLearner
 from tidemill.algorithms.linear_learner.model import LinearModel
+from tidemill.algorithms.linear_learner.plan import candidates
 from tidemill.algorithms.linear_learner.state import LinearState
 from tidemill.data.batch import Batch, to_csr
 from tidemill.errors import InvalidHyperparameter
@@ -298,6 +299,29 @@ def test_auto_trains_fewer_candidates_where_many_do_not_fit() -> None:
 
     assert models(1000) == 32
     assert models(2_000_000) == 4
+
+
+def test_candidates_begin_with_the_users_own_and_all_differ() -> None:
+    given = {"predictor_type": "regressor", "num_models": "70", "learning_rate": "0.2", "wd": "0.5"}
+    made = candidates(read(DECLARATION.hyperparameters, given, algorithm="ll"), columns=3)
+    described = [tuple(made.describe(i).values()) for i in range(70)]
+    assert described[0] == pytest.approx((0.2, 0.5, 0))
+    assert len(set(described)) == 70
+    plain = read(DECLARATION.hyperparameters, {**given, "wd": "0", "l1": "0"}, algorithm="ll")
+    made = candidates(plain, columns=3)
+    assert not made.wd.any()
+    assert not made.l1.any()
+    assert len(set(made.learning_rate.tolist())) == 70
+
+
+def test_a_model_says_which_candidate_it_is() -> None:
+    model, state = train("regressor", numbers(500), num_models=8)
+    given = read(
+        DECLARATION.hyperparameters,
+        {"predictor_type": "regressor", "num_models": "8"},
+        algorithm="ll",
+    )
+    assert model.candidate == candidates(given, 6).describe(state.chosen)
 
 
 def test_epochs_report_the_users_own_model_in_the_documented_words() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class LinearModel:
     weights: (columns,), or (columns, classes) of a multiclass classifier · bias: () or (classes,)
     threshold: the raw score from which a binary classifier says 1
     label_scale: the unit that a regressor's loss was measured in
+    candidate: the learning_rate, wd and l1 that it was trained with
     """
 
     predictor_type: str
@@ -29,6 +31,7 @@ class LinearModel:
     bias: Floats
     threshold: float = 0.0
     label_scale: float = 1.0
+    candidate: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> int:

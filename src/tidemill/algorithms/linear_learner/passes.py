@@ -183,6 +183,7 @@ def model_of(
         np.asarray(bias, np.float32),
         threshold,
         scaler.label_scale,
+        candidates(given, len(raw)).describe(model),
     )
 
 

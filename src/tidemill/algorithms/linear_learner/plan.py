@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,8 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
 
 MOST_MODELS = 32
 MOST_NUMBERS = 1 << 23
-"""Weights of all candidates together, beyond which ``auto`` trains fewer (32 MB an array)."""
+"""Weights, and scores of a mini-batch, of all candidates together, beyond which ``auto`` trains
+fewer: 32 MB an array."""
 CALIBRATION_ROWS = 10_000_000
 SAMPLE_ROWS = 100_000
 """Rows of train that candidates are judged by when there is no validation channel."""
@@ -29,6 +31,7 @@ _WD, _L1 = 1e-4, 1e-5
 _RATE_STEPS = (1.0, 1 / 3, 3.0, 10.0)
 _WD_STEPS = (1.0, 10.0, 0.0, 100.0)
 _L1_STEPS = (0.0, 1.0)
+_FINER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,33 @@ def candidates(given: LinearLearnerHyperparameters, columns: int) -> Candidates:
     >>> candidates(hp, columns=4).learning_rate.round(2).tolist()
     [0.029999999329447746, 0.009999999776482582, 0.09000000357627869]
     """
-    count = given.num_models or _models_that_fit((columns + 1) * given.outputs)
+    rows = max(columns + 1, given.mini_batch_size)
+    count = given.num_models or int(np.clip(MOST_NUMBERS // (rows * given.outputs), 1, MOST_MODELS))
     rate = given.learning_rate or _RATES[given.optimizer or "adam"]
     wd_base, l1_base = _or(given.wd, _WD), _or(given.l1, _L1)
-    # A penalty that the user set is varied by factors; one left to us also tries none at all.
-    l1_steps = _L1_STEPS if given.l1 is None else (1.0, 0.1)
-    grid = list(itertools.product(l1_steps, _WD_STEPS, _RATE_STEPS))
-    rows = [
-        (rate * r, wd_base * w, l1_base * l1)
-        for l1, w, r in itertools.islice(itertools.cycle(grid), count)
-    ]
-    rates, wds, l1s = (np.array(column, np.float32) for column in zip(*rows, strict=True))
+    grid = list(
+        itertools.product(
+            _steps(given.l1, _L1_STEPS, (1.0, 0.1)),
+            _steps(given.wd, _WD_STEPS, (1.0, 10.0, 0.1, 0.01)),
+            _RATE_STEPS,
+        )
+    )
+    chosen = []
+    for number in range(count):
+        l1, w, r = grid[number % len(grid)]
+        finer = _FINER ** (number // len(grid))  # past the grid, rates in between
+        chosen.append((rate * r * finer, wd_base * w, l1_base * l1))
+    rates, wds, l1s = (np.array(column, np.float32) for column in zip(*chosen, strict=True))
     return Candidates(rates, wds, l1s)
+
+
+def _steps(
+    given: float | None, ours: tuple[float, ...], near: tuple[float, ...]
+) -> Iterable[float]:
+    """Factors of a penalty: one left to us is also tried as none, one set stays near, 0 stays 0."""
+    if given is None:
+        return ours
+    return near if given else (1.0,)
 
 
 def positive_weight(given: LinearLearnerHyperparameters, classes: NDArray[np.float64]) -> float:
@@ -128,10 +146,6 @@ def class_weights(
     even = classes.sum() / max(1, np.count_nonzero(classes))
     weights: NDArray[np.float64] = float(even) / np.where(classes > 0, classes, even)
     return weights.astype(np.float32)
-
-
-def _models_that_fit(numbers: int) -> int:
-    return int(np.clip(MOST_NUMBERS // numbers, 1, MOST_MODELS))
 
 
 def _or(value: float | None, otherwise: float) -> float:
