@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-
-from bench.measure import Row, write
 from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform, start, tidemill
+
+from bench.measure import Row, write
 from tidemill.sdk.endpoint import Endpoint, deploy
 from tidemill.sdk.training_job import train
 

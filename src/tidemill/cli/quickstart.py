@@ -44,7 +44,7 @@ def classify(connection: Connection) -> Endpoint:
         (x, y),
         test=(x_held, y_held),
         predictor_type="binary_classifier",
-        mini_batch_size=100,
+        mini_batch_size=50,
         connection=connection,
     )
     endpoint = deploy(job.wait())
