@@ -362,3 +362,13 @@ def test_many_seeds_of_many_points_are_that_many(init: str, count: int) -> None:
     generator = np.random.Generator(np.random.Philox(3))
     chosen = local_lloyd.seed(rows, np.ones(6000), count, init, generator)
     assert len(set(chosen.tolist())) == count
+
+
+def test_the_width_is_taken_from_the_data_when_it_is_not_given() -> None:
+    rows = blobs(300, 3, 4)
+    given, taken = learner(4, 3), KMeans(KMeansHyperparameters(k=3))
+    assert_array_equal(
+        taken.finalize(train(taken, rows)).centres, given.finalize(train(given, rows)).centres
+    )
+    with pytest.raises(InvalidData, match="4 features"):
+        taken.update(train(taken, rows), Batch(blobs(9, 3, 5)))

@@ -101,18 +101,16 @@ class KMeans(Algorithm[KMeansState]):
         self._each = each
 
     def start(self) -> KMeansState:
-        columns = self.hyperparameters.feature_dim
-        none, nothing = np.zeros((0, columns)), np.zeros(0)
-        return KMeansState(
-            nothing.astype(np.float32), none.astype(np.float32), nothing, none, nothing
-        )
+        return _empty(self.hyperparameters.feature_dim or 0)
 
     def update(self, state: KMeansState, batch: Batch) -> KMeansState:
-        if batch.columns != self.hyperparameters.feature_dim:
-            raise width_error(self.hyperparameters.feature_dim, batch.columns)
+        columns = self.hyperparameters.feature_dim or state.centres.shape[1]
+        if columns and batch.columns != columns:
+            raise width_error(columns, batch.columns)
         batch = positive(batch)
         if len(batch) == 0:
             return state
+        state = state if columns else _empty(batch.columns)
         state = self._faded(state, len(batch))
         if not _follows(state):
             return self._observe(state, batch)
@@ -156,8 +154,7 @@ class KMeans(Algorithm[KMeansState]):
 
     def reopen(self, state: KMeansState) -> KMeansState:
         """The state with its centres, as heavy as their rows, following a stream once more."""
-        columns = self.hyperparameters.feature_dim
-        return replace(state, sums=np.zeros((0, columns)), counts=np.zeros(0))
+        return replace(state, sums=np.zeros((0, state.centres.shape[1])), counts=np.zeros(0))
 
     def close_pass(self, state: KMeansState) -> KMeansState:
         state = replace(state, passes=state.passes + 1)
@@ -297,6 +294,11 @@ class KMeans(Algorithm[KMeansState]):
         if self.wants_another_pass(moved):
             return replace(moved, centres=local_lloyd.beyond(state.centres, means))
         return moved
+
+
+def _empty(columns: int) -> KMeansState:
+    none, nothing = np.zeros((0, columns)), np.zeros(0)
+    return KMeansState(nothing.astype(np.float32), none.astype(np.float32), nothing, none, nothing)
 
 
 def _follows(state: KMeansState) -> bool:

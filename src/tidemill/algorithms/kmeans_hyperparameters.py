@@ -13,8 +13,14 @@ METHODS = ("random", "kmeans++")
 class KMeansHyperparameters:
     """The documented hyperparameters of ``kmeans``; None stands for ``auto``."""
 
-    feature_dim: int = hyperparameter("int", "Columns of the input.", low=1)
     k: int = hyperparameter("int", "Clusters to find.", low=1)
+    feature_dim: int | None = hyperparameter(
+        "int",
+        "Columns of the input; auto takes them from the data.",
+        default=None,
+        low=1,
+        auto=True,
+    )
     epochs: int = hyperparameter(
         "int",
         "Passes over the data, at most: those after the first are exact Lloyd iterations.",
