@@ -157,6 +157,20 @@ def test_a_new_control_plane_adopts_the_worker(mill: Mill) -> None:
     assert attempts(state["home"]) == ["1"]
 
 
+def test_what_a_worker_told_while_nobody_listened_is_all_taken_in(
+    mill: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.control.workers._EVENTS_PIECE", 256)
+    mill.train("job", steps=20)
+    mill.reconciler.tick()
+    home = Path(mill.job("job").document["state"]["home"])
+    mill.until(lambda: (home / "algo-1" / "exit.json").exists(), tick=False)
+    mill.restart()
+    state = mill.until_job("job", "Completed").document["state"]
+    assert state["artifact"] == "s3://bucket/out/job/output/model.tar.gz"
+    assert state["progress"] == 1.0
+
+
 def test_a_worker_ended_from_outside_resumes(mill: Mill) -> None:
     """``tidemill down`` sends SIGTERM: the job is not over, nor has anything gone wrong."""
     mill.train("job", steps=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.Job
     old = plan.from_document(row.document["state"])
     known = _adopt(old, hosts, workers, now)
     seen = _look(known, hosts, workers)
-    state = _listen(known, hosts, workers)
+    state = _listen(known, hosts, seen, workers)
     step = plan.plan(
         JobStatus(row.status),
         state,
@@ -69,10 +70,17 @@ def _look(state: plan.JobState, hosts: list[str], workers: Workers) -> dict[str,
     return {host: seen for host, seen in found.items() if seen is not None}
 
 
-def _listen(state: plan.JobState, hosts: list[str], workers: Workers) -> plan.JobState:
+def _listen(
+    state: plan.JobState, hosts: list[str], seen: Mapping[str, Seen], workers: Workers
+) -> plan.JobState:
     for host in hosts:
-        offset = state.read.get(host, 0)
-        events, end = workers.events(_place(state, host), offset)
-        if end > offset:
-            state = replace(plan.observe(state, events), read={**state.read, host: end})
+        has_new = True
+        while has_new:
+            offset = state.read.get(host, 0)
+            events, end = workers.events(_place(state, host), offset)
+            if end > offset:
+                state = replace(plan.observe(state, events), read={**state.read, host: end})
+            # Of one that runs the rest comes next time. One that has ended may have told much while
+            # nobody listened, its artifact last; after this round nobody listens any more.
+            has_new = end > offset and host in seen
     return state
