@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -44,7 +45,7 @@ class Evaluation(Protocol):
     def measures(self) -> Sequence[Measure]: ...
 
 
-class Algorithm(Generic[State]):
+class Algorithm(ABC, Generic[State]):
     """A fold over a stream of batches.
 
     ``start()`` gives the empty state; ``update`` takes in a batch; ``merge`` joins the states of
@@ -70,17 +71,17 @@ class Algorithm(Generic[State]):
     batch_rows: int = 5_000
     """Rows a batch, as the hyperparameters ask (``mini_batch_size``)."""
 
-    def start(self) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> State: ...
 
-    def update(self, state: State, batch: Batch) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def update(self, state: State, batch: Batch) -> State: ...
 
-    def merge(self, left: State, right: State) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def merge(self, left: State, right: State) -> State: ...
 
-    def finalize(self, state: State) -> Model:
-        raise NotImplementedError
+    @abstractmethod
+    def finalize(self, state: State) -> Model: ...
 
     def evaluate(self, model: Any, batch: Batch) -> Evaluation | None:
         """Evidence of the model's quality on labelled (or any) rows; None when it has none."""
@@ -105,9 +106,25 @@ class Algorithm(Generic[State]):
         """Fraction of the passes done, 0..1, right after ``close_pass``."""
         return 1.0
 
+    def epoch(self, state: State, pass_: int) -> int | None:
+        """Which epoch a pass (counted from 0) is, as the log counts them.
+
+        None for a pass that trains nothing, such as a first look at the rows. state: any of during
+        the pass, or the one it was closed with.
+        """
+        return pass_
+
     def report(self, state: State) -> Mapping[str, Sequence[Measure]]:
-        """What to log after a pass, by channel (``train``, ``validation``)."""
+        """What to log after an epoch, by channel (``train``, ``validation``)."""
         return {}
+
+    def outcome(self, state: State) -> Sequence[Measure]:
+        """What to log of the training rows once training is over."""
+        return self.report(state).get("train", ())
+
+    def remarks(self, model: Any) -> Sequence[str]:
+        """Further lines for the log about the final model."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
