@@ -156,7 +156,7 @@ def test_a_test_channel_of_another_width_is_named(place: Place) -> None:
         (PLAIN | {"k": 0}, ("k must be", "of at least 1", "got 0")),
         (PLAIN | {"k": "many"}, ("k must be", "'many'")),
         (PLAIN | {"kk": 3}, ("'kk'", "Did you mean 'k'?")),
-        ({"k": 2}, ("feature_dim is required",)),
+        ({"feature_dim": 3}, ("k is required",)),
         (PLAIN | {"init_method": "best"}, ("init_method", "kmeans++", "'best'")),
     ],
 )
