@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.engine.base import Task
+from tidemill.engine.base import Exit, Task
 from tidemill.engine.local import LocalEngine
 from tidemill.errors import NotReady
 from tidemill.testing.engine import CHECKS, Place, wait_for
@@ -87,13 +87,36 @@ def test_an_end_is_called_out(home: Path) -> None:
     wait_for(lambda: engine.look(handle))
 
 
-@pytest.mark.slow
-def test_what_lingers_too_long_is_ended_unasked(engine: LocalEngine, home: Path) -> None:
+def test_the_killed_leave_no_zombie_though_nobody_looks(
+    engine: LocalEngine, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.engine.local._LAST_BREATH", 0.05)
+    handle = engine.start(Task(FOREVER, home))
+    engine.stop(handle, 0.0)
+    wait_for(lambda: not Path(f"/proc/{handle.split(':')[0]}").exists())
+    assert engine.look(handle) == Exit(-9, "killed by SIGKILL")
+
+
+def test_the_ends_of_long_ago_are_forgotten(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.engine.local._MOST_CODES", 2)
+    handles = [engine.start(Task(["false"], tmp_path / name)) for name in "abc"]
+    codes = [wait_for(lambda h=handle: engine.look(h)).code for handle in handles]
+    assert codes == [1, 1, 1]
+    assert [engine.look(handle).code for handle in handles[:0:-1]] == [1, 1]
+    assert engine.look(handles[0]) == Exit(-9, "killed by SIGKILL")  # nobody knows any more
+
+
+def test_what_lingers_too_long_is_ended_unasked(
+    engine: LocalEngine, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.engine.local._LAST_BREATH", 0.2)
     program = "open('exit.json','w').write('{\"code\": 0}'); import time; time.sleep(600)"
     handle = engine.start(Task([sys.executable, "-c", program], home))
     wait_for(lambda: engine.look(handle))
     pid = int(handle.split(":")[0])
-    wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
 @pytest.mark.serial
@@ -109,7 +132,7 @@ def test_a_starter_killed_at_any_moment_leaves_at_most_one_worker(tmp_path: Path
     starter = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from tidemill.engine.base import Task
+        from tidemill.engine.base import Exit, Task
         from tidemill.engine.local import LocalEngine
         print(flush=True)
         sys.stdin.readline()

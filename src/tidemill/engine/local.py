@@ -37,6 +37,8 @@ _LAUNCHER = ("/bin/sh", "-c", 'read -r s </proc/$$/stat; echo "$s" >pid; exec "$
 _LOCK_PATIENCE = 1.0
 _LAST_BREATH = 5.0
 _LOG_PIECE = 1 << 20
+# Who asks for an end asks within seconds; those asked for long ago need no memory.
+_MOST_CODES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class LocalEngine:
 
     def __init__(self, on_exit: Callable[[], None] | None = None) -> None:
         self._codes: dict[str, int] = {}
-        self._lingering: dict[Process, float] = {}
+        self._lingering: dict[_Handle, float] = {}
+        self._lock = threading.Lock()
         self._watch = _Watch(on_exit) if on_exit is not None else None
         self._watched: set[str] = set()
 
@@ -101,11 +104,11 @@ class LocalEngine:
                 self._noted(worker)
                 _enforce(worker)
                 return None
-            self._linger(worker.process)
+            self._linger(worker)
         else:
             self._watched.discard(handle)
             waited = worker.process.bury()
-            self._codes.setdefault(handle, UNKNOWN if waited is None else waited)
+            self._remember(handle, UNKNOWN if waited is None else waited)
         code = self._codes.get(handle, UNKNOWN) if recorded is None else recorded
         return Exit(code, _reason(code))
 
@@ -117,6 +120,7 @@ class LocalEngine:
         worker = _parse(handle)
         if grace <= 0:
             worker.process.signal(signal.SIGKILL)
+            self._linger(worker)  # or it would stay a zombie
             return
         deadline = time.monotonic() + grace
         known = _deadline(worker)
@@ -143,22 +147,43 @@ class LocalEngine:
             self._watch.add(worker.process)
         return handle
 
-    def _linger(self, process: Process) -> None:
-        if process in self._lingering:
-            return
-        self._lingering[process] = time.monotonic() + _LAST_BREATH
-        timer = threading.Timer(_LAST_BREATH, self._sweep)  # nobody may ever look again
+    def _remember(self, handle: str, code: int) -> None:
+        """Only the parent is told how a process ended, and only once."""
+        self._codes.setdefault(handle, code)
+        while len(self._codes) > _MOST_CODES:
+            del self._codes[next(iter(self._codes))]
+
+    def _linger(self, worker: _Handle) -> None:
+        """See to its end, for nobody may ever look again."""
+        with self._lock:
+            is_first = not self._lingering
+            self._lingering.setdefault(worker, time.monotonic() + _LAST_BREATH)
+        if is_first:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        timer = threading.Timer(_LAST_BREATH, self._sweep_again)
         timer.daemon = True
         timer.start()
 
-    def _sweep(self) -> None:
-        """Reap those that have done their last act, and end those that linger after it."""
-        for lingerer, deadline in list(self._lingering.items()):
-            if not lingerer.is_running():
-                lingerer.bury()
-                self._lingering.pop(lingerer, None)
-            elif time.monotonic() >= deadline:
-                lingerer.signal(signal.SIGKILL)
+    def _sweep_again(self) -> None:
+        if self._sweep():
+            self._sweep_later()
+
+    def _sweep(self) -> bool:
+        """Reap those that have done their last act, and end those that linger after it; whether
+        any are left.
+        """
+        with self._lock:
+            for worker, deadline in list(self._lingering.items()):
+                if not worker.process.is_running():
+                    del self._lingering[worker]
+                    code = worker.process.bury()
+                    if code is not None:
+                        self._remember(str(worker), code)
+                elif time.monotonic() >= deadline:
+                    worker.process.signal(signal.SIGKILL)
+            return bool(self._lingering)
 
 
 class _Watch:
