@@ -60,3 +60,17 @@ def test_floats_copies_only_when_it_must() -> None:
     unaligned = np.frombuffer(b"x" + table.tobytes(), np.uint8)[1:].view(np.float32)
     assert floats(unaligned).flags.aligned
     assert floats(np.array([1e300])).tolist() == [np.inf]
+
+
+@given(TABLES, st.data())
+def test_dense_rows_are_taken_with_all_that_belongs_to_them(
+    table: Any, data: st.DataObject
+) -> None:
+    rows = Batch(table, table[:, :2] + 1, table[:, 0] + 2)
+    numbers = st.integers(0, len(table) - 1) if len(table) else st.nothing()
+    order = np.array(data.draw(st.lists(numbers, max_size=12)), np.int64)
+    taken = rows.take(order)
+    np.testing.assert_array_equal(taken.features, table[order])
+    np.testing.assert_array_equal(taken.labels, table[order, :2] + 1)
+    np.testing.assert_array_equal(taken.weights, table[order, 0] + 2)
+    assert taken.dense().flags.c_contiguous

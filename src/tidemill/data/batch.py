@@ -94,9 +94,12 @@ class Batch:
     def take(self, order: Integers) -> Batch:
         """The rows at these indices, in this order, copied."""
         return Batch(
-            self.features.take(order) if isinstance(self.features, Csr) else self.features[order],
-            None if self.labels is None else self.labels[order],
-            None if self.weights is None else self.weights[order],
+            # twice as fast as features[order]
+            self.features.take(order)
+            if isinstance(self.features, Csr)
+            else self.features.take(order, axis=0),
+            None if self.labels is None else self.labels.take(order, axis=0),
+            None if self.weights is None else self.weights.take(order),
         )
 
     def split(self, rows: int) -> Iterator[Batch]:
