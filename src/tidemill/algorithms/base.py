@@ -14,6 +14,14 @@ from tidemill.data.batch import Batch
 State = TypeVar("State")
 Columns = Mapping[str, NDArray[Any]]
 """Answers by name: each (rows,) or (rows, width)."""
+VECTORS = (
+    "application/x-recordio-protobuf",
+    "text/csv",
+    "application/jsonlines",
+    "application/x-parquet",
+    "application/x-npy",
+)
+"""Content types of channels whose rows are vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,9 @@ class Declaration:
     """All that the platform needs to know of a built-in: one constant in the algorithm's file.
 
     name: SageMaker's repository name · build: hyperparameters → algorithm · model: its class
-    label_size: label columns that a CSV training row starts with when the content type is silent
+    content_types: what channels may hold, SageMaker's own first
+    label_size: label columns that a CSV, Parquet or .npy row starts with when the content type is
+    silent
     response_key: the JSON answer's list · csv_accept: content type answered to CSV when the
     request names no Accept
     """
@@ -153,7 +163,7 @@ class Declaration:
     model: type[Any]
     metrics: tuple[MetricDeclaration, ...]
     channels: tuple[str, ...] = ("train", "test")
-    content_types: tuple[str, ...] = ("application/x-recordio-protobuf", "text/csv")
+    content_types: tuple[str, ...] = VECTORS
     label_size: int = 0
     response_key: str = "predictions"
     csv_accept: str = "text/csv"

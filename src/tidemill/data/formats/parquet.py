@@ -37,17 +37,28 @@ def open_file(source: Any, where: Where) -> Any:
 
 def matrix(table: Any, where: Where) -> Floats:
     """An Arrow table's columns as (rows, columns); nulls become NaN. Raises InvalidData."""
-    out = np.empty((table.num_rows, table.num_columns), np.float32)
-    for index, column in enumerate(table.columns):
-        try:
-            out[:, index] = column.cast(arrow.module().float32(), safe=False).to_numpy()
-        except arrow.module().ArrowException:
-            raise InvalidData(
-                f"{where.name}, column {table.schema.names[index]!r}: must be numbers",
-                got=str(column.type),
-                do="Turn the column into numbers, or leave it out.",
-            ) from None
-    return out
+    if not table.num_columns:
+        return np.empty((table.num_rows, 0), np.float32)
+    columns = [
+        _numbers(column, name, where)
+        for name, column in zip(table.schema.names, table.columns, strict=True)
+    ]
+    plain = arrow.module().table(columns, [str(i) for i in range(len(columns))])
+    # By way of a tensor, for an array's own to_numpy would load pandas.
+    parts = [part.to_tensor(null_to_nan=True).to_numpy() for part in plain.to_batches()]
+    return np.concatenate(parts) if parts else np.empty((0, len(columns)), np.float32)
+
+
+def _numbers(column: Any, name: str, where: Where) -> Any:
+    """The column as float32."""
+    try:
+        return column.cast(arrow.module().float32(), safe=False)
+    except arrow.module().ArrowException:
+        raise InvalidData(
+            f"{where.name}, column {name!r}: must be numbers",
+            got=str(column.type),
+            do="Turn the column into numbers, or leave it out.",
+        ) from None
 
 
 def _unreadable(where: Where, error: Exception) -> InvalidData:
