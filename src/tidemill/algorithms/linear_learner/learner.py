@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ from tidemill.algorithms.linear_learner.plan import (
     Candidates,
     candidates,
     class_weights,
+    describe,
     plan,
 )
 from tidemill.algorithms.linear_learner.quality import Quality, quality
@@ -144,17 +146,33 @@ class LinearLearner(Algorithm[LinearState]):
             return min(state.epoch / self.given.epochs, 1.0)
         return 1.0
 
+    def epoch(self, state: LinearState, pass_: int) -> int | None:
+        """The survey comes before the first epoch, the calibration after the last."""
+        trains = state.phase == TRAIN or pass_ <= state.epoch
+        return pass_ - 1 if pass_ and trains else None
+
     def report(self, state: LinearState) -> Mapping[str, Sequence[Measure]]:
-        """Of an epoch, the objective of the user's own model (number 0); at the end, all that is
-        known of the chosen one."""
+        """The objective of the user's own model (number 0)."""
         if state.train_loss is None:
             return {}
-        model = state.chosen if state.phase == DONE else 0
-        objective = OBJECTIVES[self.plan.loss]
-        lines = {"train": [Measure(objective, float(state.train_loss[model]))]}
+        lines = {"train": [self._objective(state.train_loss[0])]}
         if state.held_loss is not None:
-            lines["validation"] = [Measure(objective, float(state.held_loss[model]))]
+            lines["validation"] = [self._objective(state.held_loss[0])]
         return lines
+
+    def outcome(self, state: LinearState) -> Sequence[Measure]:
+        """The objective of the chosen model in the last epoch."""
+        if state.train_loss is None:
+            return ()
+        return [self._objective(state.train_loss[state.chosen])]
+
+    def remarks(self, model: LinearModel) -> Sequence[str]:
+        """Which candidate was the best, in the words that SageMaker documents."""
+        found = {"optimizer": self.plan.optimizer, **model.candidate, **describe(self.plan)}
+        return [f"Best model found for hyperparameters: {json.dumps(found)}"]
+
+    def _objective(self, loss: float) -> Measure:
+        return Measure(OBJECTIVES[self.plan.loss], float(loss))
 
     def finalize(self, state: LinearState) -> LinearModel:
         """The chosen model; before the end, the best so far."""

@@ -46,11 +46,11 @@ class Candidates:
         return len(self.learning_rate)
 
     def describe(self, model: int) -> dict[str, float]:
-        """One candidate's values, as they are logged."""
+        """One candidate's values, as they are logged: in the shortest form that a float32 has."""
         return {
-            "learning_rate": float(self.learning_rate[model]),
-            "wd": float(self.wd[model]),
-            "l1": float(self.l1[model]),
+            "learning_rate": float(str(self.learning_rate[model])),
+            "l1": float(str(self.l1[model])),
+            "wd": float(str(self.wd[model])),
         }
 
 
@@ -88,6 +88,24 @@ def plan(given: LinearLearnerHyperparameters) -> Plan:
         lr_minimum=_or(given.lr_scheduler_minimum_lr, 1e-5) if decays else 0.0,
         calibration_rows=given.num_calibration_samples or CALIBRATION_ROWS,
     )
+
+
+def describe(made: Plan) -> dict[str, str | float]:
+    """What all candidates have in common, as it is logged."""
+    own: dict[str, float] = {}
+    if made.optimizer == "adam":
+        own = {"beta_1": made.beta_1, "beta_2": made.beta_2}
+    elif made.optimizer == "sgd":
+        own = {"momentum": made.momentum}
+    return {
+        "optimizer": made.optimizer,
+        **own,
+        "bias_lr_mult": made.bias_lr_mult,
+        "bias_wd_mult": made.bias_wd_mult,
+        "lr_scheduler_step": made.lr_step,
+        "lr_scheduler_factor": made.lr_factor,
+        "lr_scheduler_minimum_lr": made.lr_minimum,
+    }
 
 
 def candidates(given: LinearLearnerHyperparameters, columns: int) -> Candidates:

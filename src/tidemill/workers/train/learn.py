@@ -43,7 +43,7 @@ def learn(
     done = 0.0
     if resume:
         done = algorithm.progress(resume.state) if resume.pass_ else 0.0
-        log.info(f"Resuming from a checkpoint in epoch {resume.pass_}, at {resume.cursor}")
+        log.info(f"Resuming from a checkpoint in pass {resume.pass_}, at {resume.cursor}")
     share_read = channels.share_read
     watch = Watch(host, name, algorithm, passes, share_read, log, checkpoints, peers, done)
     state = loop.fit(
@@ -91,4 +91,6 @@ def _finalized(
         log.warning(f"Stopped before there was a model: {error}")
         return None
     log.metrics(name, "training", begun, {"finalize.time": 1000 * (time.time() - begun)})
+    for remark in algorithm.remarks(model):
+        log.info(remark)
     return model

@@ -71,27 +71,30 @@ class Watch(Generic[State]):
         must_save = not self._host.is_alone or self._checkpoints.is_due()
         if must_save and not self._peers.over:
             self._checkpoints.save(position)
-        self._tell_pass(position.pass_ - 1, position.state)
+        self._tell_pass(position)
         self._begin_pass()
         return self._peers.over
 
     def final(self, state: State) -> None:
         """What the last pass said of the training rows, as the job's own word."""
-        for measure in self._algorithm.report(state).get("train", ()):
+        for measure in self._algorithm.outcome(state):
             self._log.quality("train", measure)
 
     def _tell_progress(self, position: Position[State]) -> None:
         share = self._share_read(position.cursor) / self._passes
-        message = f"epoch {position.pass_}: {self._rows:,} rows"
+        message = self._message(self._algorithm.epoch(position.state, position.pass_))
         self._host.desk.progress(min(1.0, self._done + share), message)
         self._told = time.monotonic()
 
-    def _tell_pass(self, epoch: int, state: State) -> None:
+    def _message(self, epoch: int | None) -> str:
+        rows = f"{self._rows:,} rows"
+        return rows if epoch is None else f"epoch {epoch}: {rows}"
+
+    def _tell_pass(self, position: Position[State]) -> None:
         seconds = time.monotonic() - self._begun
-        for channel, measures in self._algorithm.report(state).items():
-            for measure in measures:
-                self._log.quality(channel, measure, epoch)
-        self._log.progress(self._done)
+        epoch = self._algorithm.epoch(position.state, position.pass_ - 1)
+        if epoch is not None:
+            self._tell_epoch(epoch, position.state)
         values = {
             "update.time": 1000 * seconds,
             "Total Records Seen": self._total_rows,
@@ -102,8 +105,14 @@ class Watch(Generic[State]):
         self._log.metrics(self._name, "training", self._begun_at, values, epoch)
         if self._rows:  # some algorithms end with a pass that needs none
             self._log.throughput("train", self._rows, seconds)
-        self._host.desk.progress(self._done, f"epoch {epoch}: {self._rows:,} rows")
+        self._host.desk.progress(self._done, self._message(epoch))
         self._told = time.monotonic()
+
+    def _tell_epoch(self, epoch: int, state: State) -> None:
+        for channel, measures in self._algorithm.report(state).items():
+            for measure in measures:
+                self._log.quality(channel, measure, epoch)
+        self._log.progress(self._done)
 
     def _begin_pass(self) -> None:
         self._rows = self._batches = 0
