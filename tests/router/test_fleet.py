@@ -194,6 +194,47 @@ def test_a_replica_that_leaves_the_table_finishes_what_it_has(tmp_path: Path) ->
     run(tmp_path, work)
 
 
+def test_a_replica_that_left_the_table_and_never_answers_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await serve(path, answers=False)
+        call = Call(1)
+        call.deadline = clock.now + 50
+        fleet.send(call)
+        await until(lambda: call.variant)
+        table(tmp_path, Variant("w", 1.0, {}))
+        assert fleet.reload()
+        fleet.tick(clock.now + 51)
+        assert call.end == ("late",)
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_the_table_may_change_while_what_is_held_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def routes(*endpoints: str) -> RoutingTable:
+        variants = (Variant("v", 1.0, address(tmp_path / "never.sock")),)
+        found = {(REGION, name): Route(name, REGION, variants) for name in endpoints}
+        return RoutingTable(ACCOUNT, found)
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        tables = [routes("a", "b"), None, None, routes("b"), routes()]
+        monkeypatch.setattr(fleet._file, "changed", lambda: tables.pop(0) if tables else None)
+        assert fleet.reload()
+        calls = [Call(1, "a"), Call(2, "b")]
+        for call in calls:
+            fleet.send(call)
+        del tables[:-2]
+        assert fleet.reload()  # without a; the look for it finds the next table, without b
+        assert [call.end[:2] for call in calls] == [(400, "ValidationError")] * 2
+
+    run(tmp_path, work)
+
+
 def test_the_bell_is_rung_when_nobody_listens(tmp_path: Path) -> None:
     table(tmp_path, Variant("v", 1.0, address(tmp_path / "gone")))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:

@@ -17,6 +17,7 @@ from tidemill.router.http import (
     HEAD_SECONDS,
     IDLE_SECONDS,
     LINGER_SECONDS,
+    LONGEST_HEAD,
     Connection,
     Exchange,
     Request,
@@ -131,6 +132,7 @@ class Wire:
     def __init__(self) -> None:
         self.written = b""
         self.state = "open"
+        self.unsent = 0
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -146,6 +148,9 @@ class Wire:
 
     def abort(self) -> None:
         self.state = "aborted"
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
@@ -197,6 +202,45 @@ def test_a_silent_connection_is_closed_and_one_that_waits_for_its_answer_is_not(
     idle, wire, clock = connection()
     idle.look(clock.now + IDLE_SECONDS + 1)
     assert wire.state == "closed"
+
+
+def test_a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_not() -> None:
+    one, wire, clock = connection()
+    one.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    one.pause_writing()
+    start = clock.now
+    for minute in range(1, 10):
+        wire.unsent = 100_000 - minute
+        one.look(start + 60 * minute)
+    assert wire.state == "open"
+    one.look(start + 540 + IDLE_SECONDS + 1)
+    assert wire.state == "aborted"
+
+
+def test_a_last_answer_that_is_still_being_read_is_not_cut_off() -> None:
+    one, wire, clock = connection()
+    one.data_received(b"nonsense\r\n\r\n")
+    assert wire.state == "half"
+    wire.unsent = 1000
+    one.look(clock.now + 1)
+    one.look(clock.now + 10 * LINGER_SECONDS)
+    assert wire.state == "half"
+    wire.unsent = 0
+    one.look(clock.now + 10 * LINGER_SECONDS + 1)
+    assert wire.state == "half"
+    one.look(clock.now + 11 * LINGER_SECONDS + 2)
+    assert wire.state == "aborted"
+
+
+def test_a_head_that_comes_with_the_body_before_it_is_not_too_long() -> None:
+    one, wire, _ = connection()
+    body = b"x" * 2 * LONGEST_HEAD
+    one.data_received(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body + b"G")
+    assert wire.written == b""
+    one.data_received(b"ET / HTTP/1.1\r\nX: " + b"x" * LONGEST_HEAD)
+    one._line[0].request.keep_alive = True
+    one.write(one._line[0], b"first", last=True)
+    assert wire.written.startswith(b"firstHTTP/1.1 431 ")
 
 
 def test_request_ids_are_unique_and_headers_are_found_by_any_case() -> None:

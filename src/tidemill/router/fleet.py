@@ -61,6 +61,7 @@ class Fleet:
         self._routes: dict[tuple[str, str], LiveRoute] = {}
         self._longest: dict[str, int] = {}
         self._replicas: dict[str, Replica] = {}
+        self._leaving: list[Replica] = []  # no route names them, but they have yet to answer
         self._held: dict[tuple[str, str], list[Call]] = {}
         self._held_bytes = 0
         self._retrying = False
@@ -101,6 +102,7 @@ class Fleet:
         for route in table.routes.values():
             longest = self._longest.get(route.endpoint, 0)
             self._longest[route.endpoint] = max(longest, route.max_body)
+        self._leaving += before.values()
         for gone in before.values():
             gone.retire()
         self._connect_all()
@@ -160,9 +162,10 @@ class Fleet:
 
     def _release(self) -> None:
         """Try what is held once more; what still finds no replica is held again."""
-        for key, calls in list(self._held.items()):
+        for key in list(self._held):
             live = self._routes.get(key)
-            if live is None or live.is_up or calls[0].hold_until <= self._clock.now:
+            calls = self._held.get(key)  # sending may read a new table, which comes back to here
+            if calls and (live is None or live.is_up or calls[0].hold_until <= self._clock.now):
                 del self._held[key]
                 self._held_bytes -= sum(len(call.frame) for call in calls)
                 for call in calls:
@@ -211,13 +214,14 @@ class Fleet:
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._connect_all()
-            for one in self._replicas.values():
+            for one in [*self._replicas.values(), *self._leaving]:
                 self._expire(one, now)
+            self._leaving = [one for one in self._leaving if one.in_flight]
 
     def close(self) -> None:
         """Let go of every replica."""
         self._held.clear()
-        for one in self._replicas.values():
+        for one in [*self._replicas.values(), *self._leaving]:
             one.retire()
         self._bell.close()
 

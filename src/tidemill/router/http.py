@@ -90,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None  # whose body is being received
         self._in_head = False
         self._head_size = 0
+        self._fed, self._is_shared = 0, False  # the piece being parsed: bytes; of several requests?
+        self._unsent = 0  # bytes that the client had not taken at the last look
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._holds = 0
@@ -117,6 +119,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._in_head:
             self._since = self._clock.now
+        self._fed, self._is_shared = len(data), self._current is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -150,7 +153,8 @@ class Connection(asyncio.Protocol):
     # What the parser finds
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_size = True, 0
+        # What came in one piece with the request before is not all of this head.
+        self._in_head, self._head_size = True, -self._fed if self._is_shared else 0
         self._target, self._headers = b"", []
 
     def on_url(self, url: bytes) -> None:
@@ -181,6 +185,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         exchange, self._current = self._current, None
+        self._is_shared = True
         if exchange is not None:
             exchange.complete()
 
@@ -291,14 +296,19 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def look(self, now: float) -> None:
-        """End what takes too long: heads that trickle, bodies that stop, silence."""
+        """End what takes too long: heads that trickle, bodies that stop, silence, deaf clients."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._since = unsent, now
         waited = now - self._since
-        if self._lingering:
-            if waited > LINGER_SECONDS:
+        if unsent or self._lingering:
+            if waited > (IDLE_SECONDS if unsent else LINGER_SECONDS):
                 self._transport.abort()
-        elif self._holds:
-            return
-        elif self._in_head:
+        elif not self._holds:
+            self._look_at_sender(waited)
+
+    def _look_at_sender(self, waited: float) -> None:
+        if self._in_head:
             if waited > HEAD_SECONDS:
                 self._refuse(answers.too_slow("head", HEAD_SECONDS))
         elif self._current is not None:
