@@ -333,3 +333,33 @@ def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
 
 def statuses(answers: bytes) -> list[int]:
     return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.state = "open"
+        self.unsent = 0
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.state in ("closed", "aborted")
+
+    def write_eof(self) -> None:
+        self.state = "half"
+
+    def close(self) -> None:
+        self.state = "closed"
+
+    def abort(self) -> None:
+        self.state = "aborted"
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...

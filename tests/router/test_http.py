@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.router import stand_in
-from tests.router.stand_in import Client, Platform, raw, signed
+from tests.router.stand_in import Client, Platform, Wire, raw, signed
 from tidemill.router import answers
 from tidemill.router.clock import Clock
 from tidemill.router.http import (
@@ -124,36 +124,6 @@ def test_ping_needs_no_signature_and_predictions_do(platform: Platform) -> None:
     assert client.request("GET", "/ping")[0] == 200
     assert client.invoke("e", b"", secret="wrong")[0] == 403
     client.close()
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.state = "open"
-        self.unsent = 0
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def is_closing(self) -> bool:
-        return self.state in ("closed", "aborted")
-
-    def write_eof(self) -> None:
-        self.state = "half"
-
-    def close(self) -> None:
-        self.state = "closed"
-
-    def abort(self) -> None:
-        self.state = "aborted"
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
 
 
 def connection() -> tuple[Connection, Wire, Clock]:

@@ -15,7 +15,21 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.router import stand_in
-from tests.router.stand_in import KEY, REGION, SECRET, Client, Platform, Replica, raw, route, signed
+from tests.router.stand_in import (
+    KEY,
+    REGION,
+    SECRET,
+    Client,
+    Platform,
+    Replica,
+    Wire,
+    raw,
+    route,
+    signed,
+)
+from tidemill.router import invoke as room
+from tidemill.router.clock import Clock
+from tidemill.router.http import Connection
 from tidemill.router.paths import invoke
 from tidemill.spec.route import Route, Variant
 
@@ -144,6 +158,38 @@ def test_a_body_too_long_is_refused_before_it_is_sent(platform: Platform, replic
     with socket.create_connection(("127.0.0.1", platform.port), timeout=10) as one:
         one.sendall(head + b"Expect: 100-continue\r\n\r\n")
         assert stand_in.statuses(one.recv(4096)) == [400]
+
+
+def test_the_bodies_of_all_requests_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Room:
+        """A fleet that takes long bodies."""
+
+        def longest_body(self, endpoint: str) -> int:
+            return 10_000
+
+    monkeypatch.setattr(room, "MOST_BYTES", 1000)
+    desk = room.Desk(Room(), {}, Clock())
+    asked = invoke(b"/endpoints/echo/invocations")
+    assert asked is not None
+    begun = b"POST /endpoints/echo/invocations HTTP/1.1\r\nContent-Length: 900\r\n\r\n" + b"x" * 600
+
+    def connect() -> tuple[Connection, Wire]:
+        wire = Wire()
+        one = Connection(lambda c, r: room.Invocation(c, r, asked, desk), Clock(), set())
+        one.connection_made(wire)
+        one.data_received(begun)
+        return one, wire
+
+    first, first_wire = connect()
+    _, second_wire = connect()
+    assert stand_in.statuses(second_wire.written) == [503]
+    assert first_wire.written == b""
+    first.connection_lost(None)
+    assert desk.load == 0
+    third, third_wire = connect()
+    third.data_received(b"x" * 300)  # whole, and unsigned
+    assert stand_in.statuses(third_wire.written) == [403]
+    assert desk.load == 0
 
 
 def test_a_chunked_body_and_one_that_is_expected_are_taken(

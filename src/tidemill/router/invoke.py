@@ -18,6 +18,8 @@ from tidemill.spec.route import Route
 
 ANSWER_SECONDS = 60.0
 LAST_ID = 2**32 - 1
+MOST_BYTES = 2**30
+"""Of all requests together that are under way: bodies are kept until their answers are here."""
 SERVICE = "sagemaker"
 PREFIX = "x-amzn-sagemaker-"
 TARGET, ATTRIBUTES = PREFIX + "target-variant", PREFIX + "custom-attributes"
@@ -34,12 +36,16 @@ UNMET = {
 
 
 class Desk:
-    """What every invocation needs: the keys, the fleet, the time, a fresh frame id."""
+    """What every invocation needs: the keys, the fleet, the time, a fresh frame id.
+
+    load: bytes of the bodies of all that are under way
+    """
 
     def __init__(self, fleet: Fleet, keys: Mapping[str, str], clock: Clock) -> None:
         self.fleet = fleet
         self.keys = keys
         self.clock = clock
+        self.load = 0
         self._ids = count(1)
 
     def next_id(self) -> int:
@@ -94,12 +100,18 @@ class Invocation(Exchange):
             self.connection.write_continue(self)
 
     def receive(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= self._limit:
-            self._pieces.append(data)
-        else:
-            self._pieces.clear()
+        if self.answered or self.gone:
+            return
+        size = len(data)
+        self._size += size
+        self._desk.load += size
+        if self._size > self._limit:
             self._too_long(f"more than {self._limit} bytes")
+        elif self._desk.load > MOST_BYTES:
+            self.request.keep_alive = False
+            self.fail(503, "ServiceUnavailable", too_much())
+        else:
+            self._pieces.append(data)
 
     def complete(self) -> None:
         if self.answered or self.gone:
@@ -134,7 +146,7 @@ class Invocation(Exchange):
 
     def abandon(self) -> None:
         self.gone = True
-        self._pieces.clear()
+        self._let_go()
 
     def _problem(self, route: Route, size: int) -> str:
         """Why this request can not be met, or nothing."""
@@ -176,7 +188,7 @@ class Invocation(Exchange):
             return
         extra = b"" if self.request.keep_alive else answers.CLOSE
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)
-        self.connection.write(self, answer, last=True)
+        self._write(answer)
 
     def fail(self, status: int, code: str, message: str) -> None:
         self._write(answers.error(status, code, message, close=not self.request.keep_alive))
@@ -218,7 +230,13 @@ class Invocation(Exchange):
 
     def _write(self, answer: bytes) -> None:
         if not self.gone:
+            self._let_go()
             self.connection.write(self, answer, last=True)
+
+    def _let_go(self) -> None:
+        self._pieces.clear()
+        self._desk.load -= self._size
+        self._size = 0
 
 
 def _text(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -234,6 +252,13 @@ def too_long(size: str, bound: int) -> str:
     return (
         f"The body of a request to this endpoint must be at most {bound} bytes; got {size}. "
         "Send the rows in several requests."
+    )
+
+
+def too_much() -> str:
+    return (
+        f"Requests of {MOST_BYTES} bytes in all are under way, which is the most that this "
+        "platform takes at a time. Try again in a moment."
     )
 
 
