@@ -41,8 +41,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 
 def pairs(values: Mapping[str, Any]) -> None:
-    """Names and values, a line each."""
-    table("", ["", ""], [(name, value) for name, value in values.items()])
+    """Names and values, a line each: aligned on a terminal, tab-separated in a pipe."""
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        print(
+            f"{name:<{width}}  {_cell(value)}" if sys.stdout.isatty() else f"{name}\t{_cell(value)}"
+        )
 
 
 def _cell(value: Any) -> str:
