@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tidemill.app import listener, server, server_file, workers
+from tidemill.app import listener, parts, server, server_file, workers
 from tidemill.app.parts import Part
 from tidemill.app.process import commands, end, identify
 from tidemill.app.server_file import Server
@@ -139,6 +139,7 @@ def test_what_a_killed_supervisor_left_is_replaced_or_ended(home: Home) -> None:
     assert not made.parts["control-plane"].is_running()
     assert again.supervisor is not None
     os.kill(again.supervisor.pid, signal.SIGKILL)
+    home.server.unlink()  # as if it had been killed before it wrote that down
     assert server.stop(home)
     assert not any(process.is_running() for process in again.parts.values())
 
@@ -195,6 +196,18 @@ def test_only_the_workers_of_this_home_are_ended(tmp_path: Path) -> None:
     assert theirs.is_running()
     assert unrelated.is_running()
     end([theirs, unrelated], grace=0)
+    for child in REAPED:
+        child.wait()
+    REAPED.clear()
+
+
+def test_only_the_parts_of_this_home_are_found(tmp_path: Path) -> None:
+    home, other = Home(tmp_path / "home"), Home(tmp_path / "home2")
+    ours = pretend_worker(home, "tidemill.app.control_plane", home.root)
+    theirs = pretend_worker(home, "tidemill.router", other.root)
+    worker = pretend_worker(home, "tidemill.workers.train", home.root)
+    assert parts.find(home) == [ours]
+    end([ours, theirs, worker], grace=0)
     for child in REAPED:
         child.wait()
     REAPED.clear()

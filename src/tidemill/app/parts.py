@@ -9,12 +9,26 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tidemill.app.process import identify
+from tidemill.app.process import commands, identify, module
+from tidemill.engine.log import last_lines
 from tidemill.engine.process import Process
+from tidemill.spec.home import Home
+
+MODULES = {"router": "tidemill.router", "control-plane": "tidemill.app.control_plane"}
 
 # A part that ends sooner than this is started again later and later.
 HEALTHY_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+
+
+def find(home: Home) -> list[Process]:
+    """The parts of this home's platform that run now, whether or not anybody noted them down."""
+    found = [
+        identify(pid)
+        for pid, command in commands()
+        if module(command) in MODULES.values() and str(home.root) in command
+    ]
+    return [process for process in found if process is not None]
 
 
 class Part:
@@ -85,10 +99,7 @@ class Part:
 
     def last_lines(self, count: int = 12) -> str:
         """The end of what it printed."""
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
-        except OSError:
-            return ""
+        return "\n".join(last_lines(self.log, count))
 
     def reap(self) -> None:
         """Take the exit status of a process that was ended."""

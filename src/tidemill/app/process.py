@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +44,16 @@ def commands() -> Iterator[tuple[int, list[str]]]:
             with suppress(OSError):
                 line = Path(f"/proc/{name}/cmdline").read_bytes()
                 yield int(name), line.decode("utf-8", "surrogateescape").split("\0")
+
+
+def module(command: Sequence[str]) -> str:
+    """What a command line runs with ``-m``, or nothing.
+
+    >>> module(["python", "-P", "-m", "tidemill.router", "/srv/mill"])
+    'tidemill.router'
+    """
+    pairs = zip(command, command[1:], strict=False)
+    return next((name for flag, name in pairs if flag == "-m"), "")
 
 
 def _wait(processes: list[Process], seconds: float) -> list[Process]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from tidemill.app import server_file, workers
+from tidemill.app import parts, server_file, workers
 from tidemill.app.process import end
 from tidemill.app.server_file import Server
 from tidemill.errors import Conflict, Invalid, NotReady
@@ -35,7 +35,7 @@ class Status:
 
 def start_detached(home: Home, host: str, port: int, account: str) -> Server:
     """Start the platform in the background; return when every part answers, or raise."""
-    command = [sys.executable, "-P", "-m", "tidemill.app.supervisor", str(home.root.absolute())]
+    command = [sys.executable, "-P", "-m", "tidemill.app.supervisor", str(home.root.resolve())]
     command += ["--host", host, "--port", str(port), "--account-id", account, "--detach"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -57,13 +57,12 @@ def start_detached(home: Home, host: str, port: int, account: str) -> Server:
 def stop(home: Home) -> bool:
     """End everything that the platform of this home started; False when nothing ran."""
     before = status(home)
-    if before.state == "down":
+    if before.state == "down" and not parts.find(home):
         return False
     server = before.server
     if server is not None and server.supervisor is not None:
         end([server.supervisor], grace=STOP_SECONDS)
-    if server is not None:  # whatever a killed supervisor has left
-        end(server.parts.values(), grace=2.0)
+    end(parts.find(home), grace=2.0)  # whatever a killed supervisor has left
     workers.end_all(home)
     home.server.unlink(missing_ok=True)
     return True
@@ -72,9 +71,9 @@ def stop(home: Home) -> bool:
 def status(home: Home) -> Status:
     """What runs now."""
     server = server_file.read(home)
-    parts = server.parts if server is not None else {}
+    known = server.parts if server is not None else {}
     return Status(
         server,
-        {name: process.is_running() for name, process in parts.items()},
+        {name: process.is_running() for name, process in known.items()},
         {kind: len(found) for kind, found in workers.find(home).items()},
     )

@@ -22,13 +22,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
-from tidemill.app import listener, server_file, workers
+from tidemill.app import listener, parts, server_file, workers
 from tidemill.app.bell import Bell
 from tidemill.app.parts import Part
 from tidemill.app.process import end, identify
 from tidemill.app.server_file import Server
 from tidemill.auth.credentials import load_or_create
-from tidemill.engine.process import Process
 from tidemill.errors import Conflict, NotReady, TidemillError
 from tidemill.spec.home import Home
 
@@ -45,7 +44,8 @@ def run(home: Home, host: str, port: int, account: str, ready: Callable[[Server]
     _make(home)
     lock = _lock(home)
     try:
-        _end_orphans(home)
+        # Parts whose supervisor was killed. Jobs and replicas are left alone: they are adopted.
+        end(parts.find(home), grace=2.0)
         load_or_create(home.credentials, os.environ)
         with listener.listen(host, port) as public:
             _Supervisor(home, host, public, account).run(ready)
@@ -62,8 +62,8 @@ class _Supervisor:
         self._server = Server(address, host, public.getsockname()[1], account)
         environment = {ACCOUNT_VARIABLE: account, LISTEN_VARIABLE: str(public.fileno())}
         self._parts = [
-            self._part("router", "tidemill.router", environment, [public.fileno()]),
-            self._part("control-plane", "tidemill.app.control_plane", environment, []),
+            self._part("router", environment, [public.fileno()]),
+            self._part("control-plane", environment, []),
         ]
         self._bell = Bell()
 
@@ -85,9 +85,9 @@ class _Supervisor:
         finally:
             self._end()
 
-    def _part(self, name: str, module: str, environment: dict[str, str], files: list[int]) -> Part:
+    def _part(self, name: str, environment: dict[str, str], files: list[int]) -> Part:
         # -P: a file in the working directory must not stand in for a module.
-        command = [sys.executable, "-P", "-m", module, str(self._home.root)]
+        command = [sys.executable, "-P", "-m", parts.MODULES[name], str(self._home.root)]
         return Part(name, command, self._home.logs / f"{name}.log", environment, files)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
@@ -132,11 +132,11 @@ class _Supervisor:
 
     def _write(self) -> None:
         us = identify(os.getpid())
-        parts = {"supervisor": us} if us else {}
+        running = {"supervisor": us} if us else {}
         for part in self._parts:
             if process := part.process():
-                parts[part.name] = process
-        self._server = replace(self._server, parts=parts)
+                running[part.name] = process
+        self._server = replace(self._server, parts=running)
         server_file.write(self._home, self._server)
 
     def _end(self) -> None:
@@ -202,14 +202,6 @@ def _taken(home: Home) -> Conflict:
     )
 
 
-def _end_orphans(home: Home) -> None:
-    """Parts whose supervisor was killed. Jobs and replicas are left alone: they are adopted."""
-    server = server_file.read(home)
-    if server is not None:
-        parts: list[Process] = [p for n, p in server.parts.items() if n != "supervisor"]
-        end(parts, grace=2.0)
-
-
 def main() -> int:
     """Run in front, or start in the background and say how it went."""
     parser = argparse.ArgumentParser(prog="tidemill.app.supervisor")
@@ -220,7 +212,7 @@ def main() -> int:
     parser.add_argument("--detach", action="store_true")
     options = parser.parse_args()
     os.umask(0o077)
-    home = Home(options.home.expanduser().absolute())
+    home = Home(options.home.expanduser().resolve())
     out = _detach(home) if options.detach else sys.stdout.fileno()
     try:
         run(home, options.host, options.port, options.account_id, lambda s: _say(out, server=s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tidemill.app.process import commands, end, identify
+from tidemill.app.process import commands, end, identify, module
 from tidemill.engine.process import Process
 from tidemill.spec.home import Home
 
@@ -17,7 +17,7 @@ def find(home: Home) -> dict[str, list[Process]]:
     found: dict[str, list[Process]] = {}
     roots = (home.jobs, home.endpoints)
     for pid, command in commands():
-        kind = _kind(command)
+        kind = _kind(module(command))
         if kind and any(Path(a).is_relative_to(r) for a in command for r in roots):
             process = identify(pid)
             if process is not None:
@@ -37,8 +37,5 @@ def end_all(home: Home) -> None:
     end(replicas, grace=GRACE_SECONDS)
 
 
-def _kind(command: list[str]) -> str:
-    for flag, module in zip(command, command[1:], strict=False):
-        if flag == "-m" and module.startswith(MODULES):
-            return module.removeprefix(MODULES).split(".")[0]
-    return ""
+def _kind(name: str) -> str:
+    return name.removeprefix(MODULES).split(".")[0] if name.startswith(MODULES) else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 
 from tidemill.control.plan.step import Seen
 from tidemill.engine.base import Engine, Task
+from tidemill.engine.log import last_lines
 from tidemill.spec.event import Event, from_line
 from tidemill.spec.home import WorkerHome
 
 _EVENTS_PIECE = 1 << 20
-_LOG_TAIL, _LOG_LINES = 4_096, 8
+_LOG_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ def _remains(place: Path, code: int) -> Seen:
     record = _exit_record(place) or {}
     if code == 0:
         return Seen(0, stopped=bool(record.get("stopped")))
-    return Seen(code, failure=_head(WorkerHome(place).failure), log=_tail(WorkerHome(place).log))
+    log = " | ".join(line.strip() for line in last_lines(WorkerHome(place).log, _LOG_LINES))
+    return Seen(code, failure=_head(WorkerHome(place).failure), log=log)
 
 
 def _exit_record(place: Path) -> dict[str, Any] | None:
@@ -96,18 +97,6 @@ def _head(path: Path) -> str:
         return path.read_bytes()[:4096].decode(errors="replace")[:1024]
     except FileNotFoundError:
         return ""
-
-
-def _tail(path: Path) -> str:
-    """The last lines of a log, joined by `` | ``."""
-    try:
-        with path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL))
-            text = log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-_LOG_LINES:])
 
 
 def _replace(path: Path, text: str) -> None:

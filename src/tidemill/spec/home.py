@@ -13,12 +13,13 @@ LONGEST_SOCKET_PATH = 100
 
 
 def home_directory(given: str | Path | None, environment: Mapping[str, str]) -> Path:
-    """The given home, else ``$TIDEMILL_HOME``, else ``~/.tidemill``.
+    """The given home, else ``$TIDEMILL_HOME``, else ``~/.tidemill``; links followed, so that one
+    home has one name, by which its processes are found.
 
     >>> home_directory(None, {"TIDEMILL_HOME": "/srv/mill"})
     PosixPath('/srv/mill')
     """
-    return Path(given or environment.get("TIDEMILL_HOME") or "~/.tidemill").expanduser().absolute()
+    return Path(given or environment.get("TIDEMILL_HOME") or "~/.tidemill").expanduser().resolve()
 
 
 @dataclass(frozen=True, slots=True)
