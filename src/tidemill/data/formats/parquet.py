@@ -16,6 +16,9 @@ from tidemill.data.labels import labelled
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 
+PIECE = 64 << 10
+"""Bytes of each column that are read in one go."""
+
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
     """All rows of a body. Raises InvalidData."""
@@ -30,7 +33,8 @@ def decode(body: bytes, where: Where = REQUEST) -> Batch:
 def open_file(source: Any, where: Where) -> Any:
     """A pyarrow ParquetFile. Raises InvalidData when it is none."""
     try:
-        return arrow.module("parquet").ParquetFile(source)
+        # Left alone, it would hold all bytes of a row group, which may be the whole file.
+        return arrow.module("parquet").ParquetFile(source, pre_buffer=False, buffer_size=PIECE)
     except (arrow.module().ArrowInvalid, OSError) as error:
         raise _unreadable(where, error) from None
 
