@@ -206,6 +206,28 @@ def test_a_date_that_is_no_date_is_refused() -> None:
             sent.but(headers=sent.headers | {"x-amz-date": date}).verify()
 
 
+@pytest.mark.parametrize(
+    "date", ["", "yesterday", "Fri, 31 Dec 9999 23:59:59 -1400", "Mon, 01 Jan 2024 00:00:00 +9999"]
+)
+def test_an_http_date_that_is_no_date_is_refused(date: str) -> None:
+    sent = sign(sagemaker())
+    headers = {n: v for n, v in sent.headers.items() if n != "x-amz-date"} | {"date": date}
+    with pytest.raises(MalformedSignature, match="'Date'"):
+        sent.but(headers=headers).verify()
+
+
+def test_a_region_that_no_directory_could_be_called_is_refused() -> None:
+    with pytest.raises(MalformedSignature):
+        sign(SigV4Auth(CREDENTIALS, "sagemaker", "r" * 65)).verify()
+    assert sign(SigV4Auth(CREDENTIALS, "sagemaker", "r" * 64)).verify().region == "r" * 64
+
+
+def test_an_older_presigned_url_without_its_key_is_refused() -> None:
+    query = "NoAWSAccessKeyId=x&Signature=y&Expires=99999999999"
+    with pytest.raises(MalformedSignature, match="AWSAccessKeyId"):
+        Sent("GET", "/b/k", query, {"host": "h"}, None).verify()
+
+
 def test_an_unknown_kind_of_payload_is_refused() -> None:
     sent = sign(s3(), "PUT", "http://h/b/k")
     with pytest.raises(MalformedSignature, match="x-amz-content-sha256"):

@@ -66,13 +66,13 @@ def verify(
         (n, equals, unquote(v)) for n, equals, v in (p.partition("=") for p in query.split("&"))
     ]
     sent = {name: value for name, _, value in pairs}
-    expires, given = sent.get("Expires", ""), sent.get("Signature", "")
-    if not expires.isdecimal() or not given:
+    id, expires, given = (sent.get(n, "") for n in ("AWSAccessKeyId", "Expires", "Signature"))
+    if not id or not expires.isdecimal() or not given:
         raise MalformedSignature(
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId "
             "parameters."
         )
-    secret = keys.get(sent["AWSAccessKeyId"])
+    secret = keys.get(id)
     if secret is None:
         raise UnknownKey("The AWS Access Key Id you provided does not exist in our records.")
     resources = sorted((n, eq, v) for n, eq, v in pairs if n in SIGNED)
@@ -86,7 +86,7 @@ def verify(
         )
     if now > int(expires[:15]):
         raise Expired("Request has expired.", got=expires, do="Sign a new URL.")
-    return Identity(sent["AWSAccessKeyId"], "us-east-1", "s3", UNSIGNED, "", given)
+    return Identity(id, "us-east-1", "s3", UNSIGNED, "", given)
 
 
 def _lines(sent: Mapping[str, str], headers: Mapping[str, str], expires: str) -> str:

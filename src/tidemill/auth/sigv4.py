@@ -38,7 +38,8 @@ STREAMING = frozenset(
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
     }
 )
-_CREDENTIAL = r"([^/,\s]+)/([0-9]{8})/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)/aws4_request"
+# A region becomes the name of a directory, which may have 255 bytes.
+_CREDENTIAL = r"([^/,\s]+)/([0-9]{8})/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/aws4_request"
 _NAMES = r"[a-z0-9;!#$%&'*+.^_`|~-]+"
 _AUTHORIZATION = re.compile(
     rf"AWS4-HMAC-SHA256 Credential={_CREDENTIAL}, *"
@@ -256,7 +257,7 @@ def _seconds(date: str) -> float:
 def _from_http_date(date: str) -> str:
     try:
         return parsedate_to_datetime(date).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    except ValueError:
+    except (ValueError, OverflowError):
         raise MalformedSignature(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         ) from None
