@@ -81,6 +81,24 @@ def test_silence_is_a_miss(tmp_path: Path) -> None:
         assert not asyncio.run(ping(f"unix:{tmp_path}/s", 0.05))
 
 
+def test_a_round_that_cannot_be_asked_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Semaphore(0)
+
+    async def no_files(targets: object, timeout: float) -> dict[str, bool]:
+        asked.release()
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("tidemill.control.health._ping_all", no_files)
+    health = Health(lambda: None, period=0.01)
+    health.watch({"h": f"unix:{tmp_path}/r"})
+    health.start()
+    assert all(asked.acquire(timeout=10) for _ in range(3))
+    assert not health.hangs("h")
+    health.close()
+
+
 def test_only_misses_in_a_row_are_a_hang(tmp_path: Path) -> None:
     """The well one is never said to hang; the absent one is, once it has missed twice."""
     found = threading.Event()

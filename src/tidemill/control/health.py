@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from tidemill.spec.frame import HEADER, PING, PONG, pack, unpack
+
+_LOG = logging.getLogger(__name__)
 
 
 class Health:
@@ -55,7 +58,11 @@ class Health:
     def _run(self) -> None:
         while not self._over.wait(self._period):
             targets = self._targets
-            answers = asyncio.run(_ping_all(targets, self._timeout)) if targets else {}
+            try:
+                answers = asyncio.run(_ping_all(targets, self._timeout)) if targets else {}
+            except OSError:  # no file to be had for the loop itself: that is no replica's fault
+                _LOG.exception("the replicas could not be asked")
+                continue
             missed = {h: 0 if ok else self._missed.get(h, 0) + 1 for h, ok in answers.items()}
             self._missed = missed
             if any(self.hangs(h) for h in missed):

@@ -11,7 +11,8 @@ from typing import Any
 from tidemill.control.plan.step import Seen
 from tidemill.engine.base import Engine, Task
 from tidemill.engine.log import last_lines
-from tidemill.spec.event import Event, from_line
+from tidemill.spec import event
+from tidemill.spec.event import Event
 from tidemill.spec.home import WorkerHome
 
 _EVENTS_PIECE = 1 << 20
@@ -65,15 +66,7 @@ class Workers:
         whole = piece[: piece.rfind(b"\n") + 1]
         if not whole and len(piece) == _EVENTS_PIECE:
             whole = piece  # no event is that long: pass over it, or we would stand here forever
-        events = (_event(line) for line in whole.splitlines())
-        return [e for e in events if e is not None], offset + len(whole)
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        return from_line(line.decode())
-    except (ValueError, TypeError, AttributeError):
-        return None  # the half line of a worker that was killed while it wrote
+        return list(event.read(whole.splitlines())), offset + len(whole)
 
 
 def _remains(place: Path, code: int) -> Seen:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.wire.errors import Fault
-from tidemill.spec.event import Event, from_line
+from tidemill.spec.event import Event, read
 from tidemill.spec.home import WorkerHome
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -64,22 +64,11 @@ def _events(call: Call) -> Iterator[Event]:
 
 def _metrics(path: Path) -> Iterator[Event]:
     try:
-        file = path.open(encoding="utf-8", errors="replace")
+        file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
-        for line in file:
-            event = _event(line)
-            if event is not None and event.kind == "metric":
-                yield event
-
-
-def _event(line: str) -> Event | None:
-    """None for a line that is still being written."""
-    try:
-        return from_line(line)
-    except (ValueError, TypeError):
-        return None
+        yield from (e for e in read(file) if e.kind == "metric")
 
 
 OPERATIONS: dict[str, Handler] = {"GetMetricStatistics": get_metric_statistics}

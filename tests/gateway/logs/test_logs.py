@@ -48,6 +48,12 @@ def test_a_line_still_being_written_waits_unless_nothing_more_will_come(tmp_path
     assert [x.message for x in lines.read(path, 0.0, whole=True)] == ["done", "half a li"]
 
 
+def test_an_endless_line_is_read_in_pieces(tmp_path: Path) -> None:
+    path = write(tmp_path / "log", "x" * 600_000)
+    assert [len(x.message) for x in lines.read(path, 0.0, whole=True)] == [262_144] * 2 + [75_712]
+    assert [x.end for x in lines.read(path, 0.0, whole=False)] == [262_144, 524_288]
+
+
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert list(lines.read(tmp_path / "none", 0.0, whole=True)) == []
 

@@ -36,12 +36,13 @@ def read(path: Path, began: float, *, whole: bool) -> Iterator[Line]:
     except FileNotFoundError:
         return
     with file:
-        for raw in file:
-            if not whole and not raw.endswith(b"\n"):
+        # A longer line becomes several events, as it would in AWS's agent.
+        for raw in iter(lambda: file.readline(_LONGEST_MESSAGE), b""):
+            if not whole and not raw.endswith(b"\n") and len(raw) < _LONGEST_MESSAGE:
                 return
             end = start + len(raw)
             time = _next(time, _time(raw), began)
-            text = raw[:_LONGEST_MESSAGE].decode("utf-8", "replace").rstrip("\r\n")
+            text = raw.decode("utf-8", "replace").rstrip("\r\n")
             if text:
                 yield Line(start, end, time, text)
             start = end

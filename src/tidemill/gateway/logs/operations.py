@@ -6,7 +6,9 @@ clients stop there. DescribeLogStreams gives a token only when there is more tha
 
 from __future__ import annotations
 
+import heapq
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -46,10 +48,11 @@ def get_log_events(call: Call) -> dict[str, Any]:
     lines = between(stream.lines(), call.request.get("startTime"), call.request.get("endTime"))
     limit = _limit(call)
     if way == "f" or (way is None and head):
-        chosen = _filled(line for line in lines if line.start >= position)[:limit]
+        after = (line for line in lines if line.start >= position)
+        chosen = _filled(islice(after, limit))
     else:
-        earlier = [line for line in lines if way is None or line.end <= position]
-        chosen = _filled(reversed(earlier[-limit:]))[::-1]
+        before = (line for line in lines if way is None or line.end <= position)
+        chosen = _filled(reversed(deque(before, maxlen=min(limit, MOST_EVENTS))))[::-1]
     first, last = (chosen[0].start, chosen[-1].end) if chosen else (position, position)
     return {
         "events": [_event(line) for line in chosen],
@@ -65,21 +68,23 @@ def filter_log_events(call: Call) -> dict[str, Any]:
     names = asked.get("logStreamNames")
     chosen = [s for s in found if names is None or s.name in names]
     matches = _pattern(asked.get("filterPattern", ""))
-    events = [
+    found_lines = (
         (line.time, stream.name, line.start, line)
         for stream in chosen
         for line in between(stream.lines(), asked.get("startTime"), asked.get("endTime"))
         if matches(line.message)
-    ]
-    events.sort(key=lambda e: e[:3])
+    )
     _, start = _position(asked.get("nextToken"))
-    end = start + len(_filled(e[3] for e in islice(events, start, start + _limit(call))))
-    token = {"nextToken": f"f/{end}"} if end < len(events) else {}
+    limit = min(_limit(call), MOST_EVENTS)
+    # Logs may be long and many: only what comes up to the end of this page is held.
+    events = heapq.nsmallest(start + limit + 1, found_lines, key=lambda e: e[:3])[start:]
+    shown = events[: len(_filled(e[3] for e in events[:limit]))]
+    token = {"nextToken": f"f/{start + len(shown)}"} if len(shown) < len(events) else {}
     return {
         **token,
         "events": [
             {**_event(line), "logStreamName": name, "eventId": f"{time:014d}{at:042d}"}
-            for time, name, at, line in events[start:end]
+            for time, name, at, line in shown
         ],
         "searchedLogStreams": [{"logStreamName": s.name} for s in chosen],
     }
