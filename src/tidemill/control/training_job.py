@@ -77,6 +77,11 @@ def hosts(job: TrainingJob) -> list[str]:
     return sorted(f"algo-{i}" for i in range(1, job.instances + 1))
 
 
+def shared(state: plan.JobState) -> Path:
+    """The directory where the hosts of a job meet."""
+    return Path(state.home) / "shared"
+
+
 def problem(job: TrainingJob) -> str | None:
     """Why a job can never run here (a FailureReason), or None."""
     try:
@@ -93,7 +98,7 @@ def task(job: TrainingJob, state: plan.JobState, host: str, home: Home) -> dict[
         "job": asdict(job),
         "host": host,
         "hosts": hosts(job),
-        "shared": str(Path(state.home) / "shared"),
+        "shared": str(shared(state)),
         "buckets": str(home.buckets),
         "wake": str(home.socket("control")),
         "attempt": state.attempts.get(host, 0) + 1,

@@ -100,8 +100,13 @@ class WorkerHome:
         """hyperparameters.json, inputdataconfig.json, resourceconfig.json."""
         return self.root / "input" / "config"
 
+    @property
+    def data(self) -> Path:
+        """One directory a channel."""
+        return self.root / "input" / "data"
+
     def channel(self, name: str) -> Path:
-        return self.root / "input" / "data" / name
+        return self.data / name
 
     @property
     def model(self) -> Path:

@@ -16,6 +16,7 @@ from tidemill.control.endpoint import Change
 from tidemill.errors import Conflict, Invalid, NotFound
 from tidemill.spec.endpoint_config import ProductionVariant
 from tidemill.spec.frame import HEADER, REQUEST, pack, unpack
+from tidemill.spec.home import WorkerHome
 
 
 def answer(mill: Mill, name: str, variant: str = "main") -> str:
@@ -259,8 +260,14 @@ def test_counts_and_weights_change_in_place(mill: Mill) -> None:
     mill.until_endpoint("mill", "InService")
     [variant] = mill.routes()["mill"].variants
     assert (variant.weight, list(variant.replicas)) == (0.5, ["r1"])
+    home = Path(mill.endpoint("mill").document["state"]["home"])
+    for id in ("r1", "r3"):
+        WorkerHome(home / id).model.mkdir()
     mill.clock_ahead = 2.5
     mill.until(lambda: pids(mill, "mill") == old)
+    mill.until(lambda: not WorkerHome(home / "r3").model.exists())
+    assert WorkerHome(home / "r3").log.exists()
+    assert WorkerHome(home / "r1").model.exists()
 
 
 def test_a_refused_change_leaves_the_endpoint_untouched(mill: Mill) -> None:

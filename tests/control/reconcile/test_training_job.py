@@ -14,6 +14,7 @@ import pytest
 from tests.control.mill import REGION, Mill
 from tidemill.control import training_job
 from tidemill.errors import Conflict, NotFound
+from tidemill.spec.home import WorkerHome
 
 
 def stages(mill: Mill, name: str) -> list[str]:
@@ -130,9 +131,23 @@ def test_each_host_has_a_worker_of_its_own(mill: Mill) -> None:
     mill.train("job", instances=3)
     state = mill.until_job("job", "Completed").document["state"]
     assert sorted(p.name for p in Path(state["home"]).iterdir()) == [
-        *("algo-1", "algo-2", "algo-3", "shared")
+        *("algo-1", "algo-2", "algo-3")
     ]
     assert stages(mill, "job").count("Training") == 1
+
+
+def test_a_job_that_is_over_keeps_its_log_and_lets_go_of_its_data(mill: Mill) -> None:
+    mill.train("job", steps=100_000)
+    home = WorkerHome(Path(mill.until_job("job", "Training").document["state"]["home"]) / "algo-1")
+    for place in (home.channel("train"), home.checkpoints):
+        place.mkdir(parents=True)
+        (place / "large").touch()
+    training_job.stop(mill.verbs, REGION, "job")
+    mill.until_job("job", "Stopped")
+    assert not home.data.exists()
+    assert not home.checkpoints.exists()
+    assert home.log.exists()
+    assert home.events.exists()
 
 
 def test_one_failed_host_takes_the_others_along(mill: Mill) -> None:

@@ -12,7 +12,7 @@ from tidemill.control.plan import endpoint as plan
 from tidemill.control.plan.step import Seen, Step, Stop
 from tidemill.control.workers import Workers
 from tidemill.spec.endpoint import EndpointStatus
-from tidemill.spec.home import Home
+from tidemill.spec.home import Home, WorkerHome
 from tidemill.store.base import Row
 
 
@@ -43,6 +43,9 @@ def advance(
             task = endpoint.task(row, state, effect.worker, home)
             handle = workers.start(_place(state, effect.worker), task)
             state = plan.launched(state, effect.worker, handle, now)
+    for id in old.replicas.keys() - state.replicas.keys():
+        # Its log stays for whoever asks why it went.
+        shutil.rmtree(WorkerHome(_place(state, id)).model, ignore_errors=True)
     changed = (row.status, old) != (step.status, state)
     return replace(step, state=state, changed=changed)
 

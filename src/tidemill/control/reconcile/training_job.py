@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from tidemill.control import training_job
 from tidemill.control.plan import training_job as plan
 from tidemill.control.plan.step import Seen, Start, Step
 from tidemill.control.workers import Workers
-from tidemill.spec.home import Home
+from tidemill.spec.home import Home, WorkerHome
 from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Row
 
@@ -42,8 +43,18 @@ def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.Job
             state = plan.launched(state, effect.worker, handle, now)
         else:
             workers.stop(known.handles[effect.worker], effect.grace)
+    if JobStatus(step.status).is_final:
+        _clear(state, hosts)
     changed = (row.status, old) != (step.status, state)
     return replace(step, state=state, changed=changed)
+
+
+def _clear(state: plan.JobState, hosts: list[str]) -> None:
+    """Remove what only a running job needs; its links would keep deleted objects on the disk."""
+    homes = [WorkerHome(_place(state, host)) for host in hosts]
+    used = [place for home in homes for place in (home.data, home.checkpoints)]
+    for place in (*used, training_job.shared(state)):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _place(state: plan.JobState, host: str) -> Path:
