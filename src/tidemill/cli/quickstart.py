@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +74,7 @@ def go_on(connection: Connection, endpoint: Endpoint) -> None:
     row = ",".join(f"{v:g}" for v in load_breast_cancer().data[0])
     url = f"{connection.url}/endpoints/{endpoint.name}/invocations"
     say("\nThe platform goes on running. Ask the endpoint with curl:\n")
-    print('  eval "$(tidemill env)"')
+    print(f'  eval "$({_command()} env)"')
     print(f'  curl --aws-sigv4 "aws:amz:{connection.region}:sagemaker" \\')
     print('    --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "Content-Type: text/csv" \\')
     print(f"    {url} \\\n    -d {row}")
@@ -81,7 +84,7 @@ def go_on(connection: Connection, endpoint: Endpoint) -> None:
     print(f'  answer = runtime.invoke_endpoint(EndpointName="{endpoint.name}",')
     print(f'      ContentType="text/csv", Body="{row}")')
     print('  print(answer["Body"].read())')
-    say("\nSee it all: tidemill status, tidemill jobs, tidemill endpoints. Stop it: tidemill down.")
+    say(f"\nSee it all: {_command()} status, jobs, endpoints. Stop it: {_command()} down.")
 
 
 def split(features: NDArray[Any], labels: NDArray[Any]) -> Split:
@@ -90,6 +93,14 @@ def split(features: NDArray[Any], labels: NDArray[Any]) -> Split:
     cut = int(len(order) * HELD_OUT)
     held, kept = order[:cut], order[cut:]
     return features[kept], labels[kept], features[held], labels[held]
+
+
+def _command() -> str:
+    """How this shell can call the command line: by name, or in its virtual environment."""
+    if shutil.which("tidemill"):
+        return "tidemill"
+    here = Path(sys.executable).parent / "tidemill"
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def say(text: str, end: str = "\n") -> None:
