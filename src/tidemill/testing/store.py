@@ -187,9 +187,7 @@ def check_ties_keep_the_order_of_creation(shelf: Shelf) -> None:
 def check_lists_filter(shelf: Shelf) -> None:
     store = shelf.open()
     for i, name in enumerate(["ab", "aB", "b%", "b_c"]):
-        store.insert(
-            row(name, created=float(i), modified=10.0 - i, status=["even", "odd"][i % 2])
-        )
+        store.insert(row(name, created=float(i), modified=10.0 - i, status=["even", "odd"][i % 2]))
     wanted: list[tuple[dict[str, Any], str]] = [
         ({"name_contains": "b"}, "ab b% b_c"),
         ({"name_contains": "%"}, "b%"),
