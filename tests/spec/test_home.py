@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -13,12 +14,23 @@ from tidemill.spec.home import LONGEST_SOCKET_PATH, Home, WorkerHome
 @pytest.mark.parametrize("depth", [1, 5, 30])
 def test_a_socket_can_be_bound_however_deep_the_home(tmp_path: Path, depth: int) -> None:
     path = Home(tmp_path.joinpath(*["deeper"] * depth)).socket("replica-12-abcdef")
-    assert len(str(path)) <= LONGEST_SOCKET_PATH + 8
+    assert len(str(path)) <= LONGEST_SOCKET_PATH
     path.parent.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
     path.unlink()
     path.parent.rmdir()
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "模"])
+@pytest.mark.parametrize("length", range(20, 110))
+def test_all_sockets_of_a_home_lie_in_one_directory_and_none_is_too_long(
+    letter: str, length: int
+) -> None:
+    home = Home(Path("/") / (letter * length))
+    paths = [home.socket(name) for name in ("gateway", "control", "replica-12345-r678")]
+    assert {path.parent for path in paths} == {home.sockets}
+    assert max(len(os.fsencode(path)) for path in paths) <= LONGEST_SOCKET_PATH
 
 
 def test_deep_homes_have_sockets_of_their_own() -> None:

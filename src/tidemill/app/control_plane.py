@@ -41,7 +41,7 @@ COMMANDS = {
 
 def run(home: Home, account: str) -> None:
     """Be the control plane until SIGTERM; raises when it cannot start."""
-    for path in (home.root, home.run, home.socket("control").parent):
+    for path in (home.root, home.run, home.sockets):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home.database.resolve()}")
     bell = home.socket("control")

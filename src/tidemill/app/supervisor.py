@@ -170,7 +170,7 @@ def _answers(family: int, address: object) -> bool:
 
 def _make(home: Home) -> None:
     """The directories of a home, for its owner alone."""
-    sockets = home.socket("gateway").parent
+    sockets = home.sockets
     for path in (home.root, home.run, home.logs, home.buckets, home.jobs, home.endpoints, sockets):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sockets.stat().st_uid != os.getuid():  # a directory in /tmp, and another made it first

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 # sun_path holds 108 bytes with its closing zero; deeper homes get a short stand-in directory.
-LONGEST_SOCKET_PATH = 100
+LONGEST_SOCKET_PATH = 107
+LONGEST_SOCKET_NAME = len("replica-12345678-r12345678.sock")
 
 
 def home_directory(given: str | Path | None, environment: Mapping[str, str]) -> Path:
@@ -77,11 +79,15 @@ class Home:
         >>> Home(Path("/h")).socket("gateway")
         PosixPath('/h/run/gateway.sock')
         """
-        path = self.run / f"{name}.sock"
-        if len(str(path)) <= LONGEST_SOCKET_PATH:
-            return path
-        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"tidemill-{digest}" / f"{name}.sock"
+        return self.sockets / f"{name}.sock"
+
+    @property
+    def sockets(self) -> Path:
+        """Where all of them lie: the longest name decides for the others too."""
+        if len(os.fsencode(self.run)) + 1 + LONGEST_SOCKET_NAME <= LONGEST_SOCKET_PATH:
+            return self.run
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tidemill-{digest}"
 
 
 @dataclass(frozen=True, slots=True)
