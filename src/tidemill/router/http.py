@@ -212,9 +212,6 @@ class Connection(asyncio.Protocol):
         if self._line and self._line[0] is exchange and not self._lingering:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def is_first(self, exchange: Exchange) -> bool:
-        return bool(self._line) and self._line[0] is exchange
-
     def cut(self, exchange: Exchange) -> None:
         """End the connection in the middle of an answer: the client must not take it for whole."""
         if exchange in self._line:

@@ -10,7 +10,7 @@ from tidemill.control import endpoint
 from tidemill.control.endpoint import Change
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import endpoint_config, model
+from tidemill.gateway.resources import endpoint_config, model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import invalid
@@ -75,6 +75,8 @@ def update_weights(call: Call) -> dict[str, Any]:
             f'The variant name(s) "{unknown}" is/are not present within endpoint configuration '
             f'"{state["config"]}".'
         )
+    for one in wanted:
+        quota.check(one.get("DesiredInstanceCount", 1), "local for endpoint usage")
     changes = {
         w["VariantName"]: Change(
             w["VariantName"], w.get("DesiredWeight"), w.get("DesiredInstanceCount")

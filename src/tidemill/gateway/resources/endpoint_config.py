@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.control import endpoint_config
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import model
+from tidemill.gateway.resources import model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun, must_be_named
 from tidemill.gateway.wire.errors import invalid
@@ -63,12 +63,13 @@ def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
             f"ProductionVariant {sent['VariantName']} must name a model: inference components "
             "are not supported. Give ModelName."
         )
+    kind = sent.get("InstanceType", "local")
     return ProductionVariant(
         sent["VariantName"],
         sent["ModelName"],
-        instances=sent.get("InitialInstanceCount", 1),
+        instances=quota.check(sent.get("InitialInstanceCount", 1), f"{kind} for endpoint usage"),
         weight=sent.get("InitialVariantWeight", 1.0),
-        instance_type=sent.get("InstanceType", "local"),
+        instance_type=kind,
     )
 
 

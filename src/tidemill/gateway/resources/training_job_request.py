@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidemill.errors import NotFound
+from tidemill.gateway.resources import quota
 from tidemill.gateway.wire.errors import invalid
 from tidemill.spec.channel import Channel
 from tidemill.spec.training_job import MetricDefinition, TrainingJob
@@ -75,13 +76,12 @@ def _image(algorithm: Request) -> str:
 
 
 def _instances(resources: Request) -> int:
-    groups = resources.get("InstanceGroups")
-    if groups:
-        return sum(g.get("InstanceCount", 1) for g in groups)
-    count: int = resources.get("InstanceCount", 1)
+    groups = resources.get("InstanceGroups") or [resources]
+    count: int = sum(g.get("InstanceCount", 1) for g in groups)
     if count < 1:
         raise invalid(f"ResourceConfig.InstanceCount must be at least 1; got {count}.")
-    return count
+    kind = groups[0].get("InstanceType", "local")
+    return quota.check(count, f"{kind} for training job usage")
 
 
 def _channels(request: Request, mode: str) -> tuple[Channel, ...]:
