@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -150,11 +150,31 @@ def test_in_front_it_says_it_is_ready_and_ends_on_control_c(home: Home) -> None:
     command = [sys.executable, "-m", "tidemill.app.supervisor", str(home.root), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as front:
         assert front.stdout is not None
-        said = json.loads(front.stdout.readline())
-        assert said["ok"]
-        assert ping(said["server"]["url"]) == 200
+        url = re.search(rb"http://[0-9.:]+", front.stdout.readline())
+        assert url is not None
+        assert ping(url[0].decode()) == 200
         front.send_signal(signal.SIGINT)
         assert front.wait(20) == 0
+    assert server.status(home).state == "down"
+
+
+def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    home = Home(tmp_path / "file")
+    with pytest.raises(Invalid, match=r"file.*--home") as raised:
+        start(home)
+    assert "Traceback" not in str(raised.value)
+    command = [sys.executable, "-m", "tidemill.app.supervisor", str(home.root), "--port", "0"]
+    front = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert front.returncode == 1
+    assert front.stderr.startswith("error: ")
+    assert "Traceback" not in front.stderr
+
+
+@pytest.mark.parametrize("account", ["123", "", "12345678901x", "²23456789012"])
+def test_an_account_that_no_arn_could_hold_is_refused(home: Home, account: str) -> None:
+    with pytest.raises(Invalid, match="twelve digits"):
+        server.start_detached(home, "127.0.0.1", 0, account)
     assert server.status(home).state == "down"
 
 

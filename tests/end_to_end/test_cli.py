@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.end_to_end import processes
-from tests.end_to_end.conftest import Platform, start, tidemill
+from tests.end_to_end.conftest import Platform, clean_environment, start, tidemill
+from tidemill.sdk.training_job import TrainingJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 
@@ -65,15 +69,58 @@ def test_every_command_explains_itself() -> None:
         (["train", "kmeens", "x.csv"], "kmeans"),
         (["train", "kmeans", "no-such-file.csv", "k=3"], "no-such-file.csv"),
         (["train", "kmeans", "x.csv", "k3"], "k=10"),
+        (["train", "kmeans", __file__, "k=3"], "pass content_type"),
+        (["stop", "no-such-job"], "tidemill jobs"),
+        (["predict", "no-such-endpoint", "folder.csv"], "folder.csv"),
     ],
 )
 def test_an_error_is_one_line_on_stderr_and_exit_1(
-    arguments: list[str], words: str, platform: Platform
+    arguments: list[str],
+    words: str,
+    platform: Platform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.csv").mkdir()
     done = tidemill(*arguments, "--home", str(platform.home), check=False)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_line_to_copy_is_one_line_whatever_the_home_is_called(tmp_path: Path) -> None:
+    home = tmp_path / ("a [bold] name, long and with ünïcödé " * 4)
+    try:
+        done = tidemill("up", "--home", str(home), "--port", "0", "--detach")
+        assert (
+            f'eval "$(tidemill env --home {shlex.quote(str(home))})"' in done.stderr.splitlines()[1]
+        )
+    finally:
+        tidemill("down", "--home", str(home))
+
+
+def test_control_c_leaves_the_job_and_says_how_to_go_on(platform: Platform, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    np.savetxt(path, np.random.default_rng(0).normal(size=(20_000, 20)), "%.3f", ",")
+    command = [sys.executable, "-m", "tidemill.cli.main", "train", "linear-learner", str(path)]
+    command += ["predictor_type=regressor", "epochs=100000", "early_stopping_patience=1000000"]
+    command += ["--name", "interrupted", "--home", str(platform.home)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=clean_environment()
+    ) as it:
+        assert it.stderr is not None
+        while "Training" not in it.stderr.readline():
+            pass
+        it.send_signal(signal.SIGINT)
+        said = it.stderr.read()
+        assert it.wait(20) == 130
+    assert "tidemill stop interrupted" in said
+    assert "Traceback" not in said
+    job = TrainingJob("interrupted", platform.connection)
+    assert job.status == "InProgress"
+    job.stop()
+    assert job.wait(quiet=True, timeout=60).status == "Stopped"
 
 
 def test_env_is_for_the_shells_eval(platform: Platform) -> None:

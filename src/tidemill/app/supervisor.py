@@ -1,7 +1,8 @@
 """Keeps the platform of one home alive: holds the port, starts its parts again when they end.
 
 ``python -m tidemill.app.supervisor HOME [--host H] [--port P] [--account-id A] [--detach]``.
-With ``--detach`` it prints one line of JSON once every part has answered, and goes on in the
+In front it talks to people: on stdout where it answers, on stderr why it does not. With
+``--detach`` it prints one line of JSON once every part has answered, and goes on in the
 background: {"ok": true, "server": {…}} or {"ok": false, "error": class, "wanted", "got", "do"}.
 Imports little: it stays in memory for as long as the platform runs.
 """
@@ -12,15 +13,17 @@ import argparse
 import fcntl
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from tidemill.app import listener, parts, server_file, workers
 from tidemill.app.bell import Bell
@@ -28,12 +31,13 @@ from tidemill.app.parts import Part
 from tidemill.app.process import end, identify
 from tidemill.app.server_file import Server
 from tidemill.auth.credentials import load_or_create
-from tidemill.errors import Conflict, NotReady, TidemillError
+from tidemill.errors import Conflict, Invalid, NotReady, TidemillError
 from tidemill.spec.home import Home
 
 START_SECONDS = 30.0
 MOST_STARTS = 3
 GRACE_SECONDS = 8.0
+ACCOUNT_DIGITS = 12
 PROBE_SECONDS = 0.005
 PING = b"GET /ping HTTP/1.1\r\nHost: tidemill\r\nConnection: close\r\n\r\n"
 LISTEN_VARIABLE, ACCOUNT_VARIABLE = "TIDEMILL_LISTEN_FD", "TIDEMILL_ACCOUNT_ID"
@@ -41,7 +45,6 @@ LISTEN_VARIABLE, ACCOUNT_VARIABLE = "TIDEMILL_LISTEN_FD", "TIDEMILL_ACCOUNT_ID"
 
 def run(home: Home, host: str, port: int, account: str, ready: Callable[[Server], None]) -> None:
     """Be the platform until SIGTERM or SIGINT. Raises when it cannot start; says so when it has."""
-    _make(home)
     lock = _lock(home)
     try:
         # Parts whose supervisor was killed. Jobs and replicas are left alone: they are adopted.
@@ -213,25 +216,67 @@ def main() -> int:
     options = parser.parse_args()
     os.umask(0o077)
     home = Home(options.home.expanduser().resolve())
-    out = _detach(home) if options.detach else sys.stdout.fileno()
+    voice: _Voice = _ToMachines(1) if options.detach else _ToPeople(home)
     try:
-        run(home, options.host, options.port, options.account_id, lambda s: _say(out, server=s))
+        _check_account(options.account_id)
+        _make(home)
+        if options.detach:
+            voice = _ToMachines(_detach(home))
+        run(home, options.host, options.port, options.account_id, voice.ready)
     except TidemillError as error:
-        _say(out, error=error)
+        voice.failed(error)
+        return 1
+    except OSError as error:  # a file where the home should be, a disk that is full or read-only
+        do = "Choose a home that can be written with --home, or make room for this one."
+        voice.failed(Invalid(f"the platform must start at {home.root}", got=str(error), do=do))
         return 1
     return 0
 
 
-def _say(out: int, *, server: Server | None = None, error: TidemillError | None = None) -> None:
-    said: dict[str, object] = {"ok": error is None}
-    if server is not None:
-        said["server"] = asdict(server)
-    if error is not None:
-        said.update(error=type(error).__name__, wanted=error.wanted, got=error.got, do=error.do)
-    with suppress(OSError):  # nobody listens any more
-        os.write(out, json.dumps(said, default=str).encode() + b"\n")
-    if out > 2:
-        os.close(out)
+def _check_account(account: str) -> None:
+    if not (len(account) == ACCOUNT_DIGITS and account.isascii() and account.isdecimal()):
+        do = "Leave it out to be account 123456789012."
+        raise Invalid("--account-id must be twelve digits", got=account, do=do)
+
+
+class _Voice(Protocol):
+    def ready(self, server: Server) -> None: ...
+
+    def failed(self, error: TidemillError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ToPeople:
+    home: Home
+
+    def ready(self, server: Server) -> None:
+        with suppress(OSError):  # nobody listens any more
+            print(f"Tidemill is ready at {server.url} (Ctrl-C ends it)")
+            where = shlex.quote(str(self.home.root))
+            print(f'for AWS clients: eval "$(tidemill env --home {where})"', flush=True)
+
+    def failed(self, error: TidemillError) -> None:
+        print(f"error: {error}", file=sys.stderr)
+
+
+@dataclass(slots=True)
+class _ToMachines:
+    """out: closed, and forgotten, once something has been said"""
+
+    out: int
+
+    def ready(self, server: Server) -> None:
+        self._say({"ok": True, "server": asdict(server)})
+
+    def failed(self, error: TidemillError) -> None:
+        told = {"wanted": error.wanted, "got": error.got, "do": error.do}
+        self._say({"ok": False, "error": type(error).__name__, **told})
+
+    def _say(self, said: dict[str, object]) -> None:
+        out, self.out = self.out, -1
+        with suppress(OSError):  # nobody listens any more, or all has been said
+            os.write(out, json.dumps(said, default=str).encode() + b"\n")
+            os.close(out)
 
 
 def _detach(home: Home) -> int:
@@ -245,7 +290,6 @@ def _detach(home: Home) -> int:
         os._exit(0 if said.startswith(b'{"ok": true') else 1)
     os.close(hear)
     os.setsid()
-    home.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = os.open(home.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (log, 1), (log, 2)):

@@ -32,7 +32,7 @@ def deploy(
         job, name=name, instances=instances, wait=wait, connection=connect(home)
     )
     if json:
-        show.as_json({**endpoint.describe(), "ResponseMetadata": None})
+        show.as_json(endpoint.describe())
         return
     show.pairs({"endpoint": endpoint.name, "status": endpoint.status})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,7 @@ COMMANDS = {
     "delete-endpoint": "tidemill.cli.hosting",
     "algorithms": "tidemill.cli.algorithms",
 }
+TOLD = {"ClientError", "BotoCoreError", "Boto3Error", "JobFailed", "DeploymentFailed"}
 
 
 class Commands(typer.core.TyperGroup):
@@ -74,6 +76,9 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `| head` has seen enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if not _is_told(type(error).__mro__):
             raise
@@ -83,13 +88,9 @@ def main() -> None:
 
 def _is_told(kinds: Sequence[type]) -> bool:
     """Whether an error speaks for itself; boto3's are known by name, for it may not be loaded."""
-    if {TidemillError, TimeoutError, FileNotFoundError} & set(kinds):
+    if {TidemillError, OSError} & set(kinds):  # of files and time-outs, the system's own words
         return True
-    return bool({"ClientError", "BotoCoreError", "JobFailed", "DeploymentFailed"} & _names(kinds))
-
-
-def _names(kinds: Sequence[type]) -> set[str]:
-    return {kind.__name__ for kind in kinds}
+    return bool(TOLD & {kind.__name__ for kind in kinds})
 
 
 if __name__ == "__main__":

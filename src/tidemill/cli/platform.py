@@ -24,6 +24,10 @@ PORT = 8580
 REGION = "us-east-1"
 # Left over from another account, these would be sent along and refused, or send calls elsewhere.
 IN_THE_WAY = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_IDLE = {
+    "down": "not running",
+    "broken": "its supervisor is gone (`tidemill up` takes over what is left, `down` ends it)",
+}
 
 
 def up(
@@ -51,8 +55,8 @@ def up(
     if not detach:
         _become_supervisor(place, host, chosen, account_id)
     started = server.start_detached(place, host, chosen, account_id)
-    show.errors.print(f"Tidemill is ready at [bold]{started.url}[/]", highlight=False)
-    show.errors.print(f'for AWS clients: eval "$({_env_command(home)})"', highlight=False)
+    show.note(f"Tidemill is ready at {started.url}")
+    show.note(f'for AWS clients: eval "$({_env_command(home)})"')
 
 
 def down(home: HomeOption = None) -> None:
@@ -62,7 +66,7 @@ def down(home: HomeOption = None) -> None:
     """
     place = Home(home_directory(home, os.environ))
     stopped = server.stop(place)
-    show.errors.print("stopped" if stopped else f"nothing runs at {place.root}", highlight=False)
+    show.note("stopped" if stopped else f"nothing runs at {place.root}")
 
 
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -75,7 +79,7 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
     elif found.server is not None:
         _tell(place, found, found.server)
     if found.state != "running":
-        show.errors.print(f"not running: {place.root}", highlight=False, soft_wrap=True)
+        show.note(f"{_IDLE[found.state]}: {place.root}")
         raise typer.Exit(1)
 
 

@@ -18,11 +18,16 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
-errors = Console(stderr=True)
+
+def note(text: str) -> None:
+    """A line on stderr, as it is: neither folded nor coloured."""
+    print(text, file=sys.stderr)
 
 
 def as_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """One JSON document on stdout; of boto3's answers without what is said of the HTTP exchange."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in value.items() if name != "ResponseMetadata"}
     print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, default=_plain))
 
 
@@ -37,7 +42,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
-    Console().print(drawn)
+    Console(markup=False, emoji=False).print(drawn)
 
 
 def pairs(values: Mapping[str, Any]) -> None:

@@ -59,10 +59,10 @@ def train(
         **dict(_pair(text) for text in hyperparameters or []),
     )
     if wait:
-        job.wait()
+        _wait(job)
     answer = job.describe()
     if json:
-        show.as_json({**answer, "ResponseMetadata": None})
+        show.as_json(answer)
         return
     facts = {"job": job.name, "status": answer["TrainingJobStatus"], **job.metrics}
     if answer.get("ModelArtifacts"):
@@ -102,6 +102,15 @@ def logs(
 def stop(job: JobArgument, home: HomeOption = None) -> None:
     """Stop a training job; what it has learned so far is kept."""
     TrainingJob(job, connect(home)).stop()
+
+
+def _wait(job: TrainingJob) -> None:
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        show.note(f"{job.name} goes on. Watch it: tidemill logs -f {job.name}")
+        show.note(f"End it: tidemill stop {job.name}")
+        raise
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -123,11 +123,18 @@ def _upload_path(
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     if not files or not files[0].exists():
         raise Invalid("a file or a folder with files", got=str(path), do="Check the path.")
+    kind = content_type or _type_of(files[0], supervised)
+    if kind is None:
+        raise Invalid(
+            "a file whose ending tells its content type",
+            got=files[0].name,
+            do=f"Use one of {', '.join(CONTENT_TYPES)}, or pass content_type.",
+        )
     s3, (bucket, key) = connection.client("s3"), _split(prefix)
     for file in files:
         name = file.relative_to(path).as_posix() if path.is_dir() else file.name
         s3.upload_file(str(file), bucket, f"{key}/{name}")
-    return Source(prefix, content_type or _type_of(files[0], supervised))
+    return Source(prefix, kind)
 
 
 def _type_of(path: Path, supervised: bool) -> str | None:

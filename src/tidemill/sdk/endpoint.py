@@ -46,7 +46,7 @@ class Endpoint:
         except ClientError as error:
             if "Could not find" in str(error):
                 raise NotFound(
-                    f"endpoint {self.name!r}", got=None, do="List them: tidemill endpoints."
+                    "the name of an endpoint", got=self.name, do="List them: tidemill endpoints."
                 ) from None
             raise
         return answer

@@ -58,7 +58,8 @@ class Progress:
 
     def _line(self, stage: str, metrics: Mapping[str, float]) -> None:
         if not self._live and stage != self._stage:
-            self._console.print(f"{self._name}: {stage} {_in_words(metrics)}".rstrip())
+            line = f"{self._name}: {stage} {_in_words(metrics)}".rstrip()
+            self._console.print(line, soft_wrap=True, markup=False, highlight=False)
         self._stage = stage
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +37,8 @@ class TrainingJob:
 
     def describe(self) -> dict[str, Any]:
         """The DescribeTrainingJob answer."""
-        try:
+        with self._known():
             answer: dict[str, Any] = self._client.describe_training_job(TrainingJobName=self.name)
-        except ClientError as error:
-            if "not found" in str(error):
-                raise NotFound(
-                    f"training job {self.name!r}", got=None, do="List them: tidemill jobs."
-                ) from None
-            raise
         return answer
 
     @property
@@ -85,7 +80,8 @@ class TrainingJob:
 
     def stop(self) -> None:
         """Ask it to stop; what it has learned so far is kept as its model."""
-        self._client.stop_training_job(TrainingJobName=self.name)
+        with self._known():
+            self._client.stop_training_job(TrainingJobName=self.name)
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """Log lines so far, worker by worker; with ``follow``, until the job ends."""
@@ -119,6 +115,17 @@ class TrainingJob:
             if not page["events"]:
                 return
             yield from (event["message"] for event in page["events"])
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if "not found" not in str(error):
+                raise
+            raise NotFound(
+                "the name of a training job", got=self.name, do="List them: tidemill jobs."
+            ) from None
 
     @property
     def _client(self) -> Any:
