@@ -49,6 +49,22 @@ def test_a_pid_given_to_another_process_is_not_the_worker(
     engine.stop(ours, 0.0)  # we are still here
 
 
+def test_a_process_of_before_the_machine_restarted_is_not_ours(
+    engine: LocalEngine, home: Path
+) -> None:
+    """Its number may be that of a group whose leader has ended, which is nobody's to end."""
+    program = "import os, time; print(os.getpid(), flush=True); os.fork() and os._exit(0); "
+    command = [sys.executable, "-c", program + "time.sleep(600)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        pid = int(leader.stdout.readline())
+        leader.wait()
+        found = engine.look(f"{pid}:12345-00000000:{home}")
+        assert found is not None
+        assert found.code == -9
+        os.killpg(pid, 9)  # raises unless it still lives
+
+
 def test_what_lingers_after_its_last_act_has_ended(engine: LocalEngine, home: Path) -> None:
     program = "open('exit.json','w').write('{\"code\": 0}'); import time; time.sleep(600)"
     handle = engine.start(Task([sys.executable, "-c", program], home))

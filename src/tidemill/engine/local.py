@@ -43,13 +43,13 @@ _MOST_CODES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Handle:
-    """``pid:start tick:home``."""
+    """``pid:start tick-boot:home``."""
 
     process: Process
     home: Path
 
     def __str__(self) -> str:
-        return f"{self.process.pid}:{self.process.start}:{self.home}"
+        return f"{self.process.pid}:{self.process.start}-{self.process.boot}:{self.home}"
 
 
 class LocalEngine:
@@ -264,8 +264,9 @@ def _in_use(home: Path) -> NotReady:
 
 
 def _parse(handle: str) -> _Handle:
-    pid, start, home = handle.split(":", 2)
-    return _Handle(Process(int(pid), int(start)), Path(home))
+    pid, began, home = handle.split(":", 2)
+    start, _, since = began.partition("-")
+    return _Handle(Process(int(pid), int(start), since), Path(home))
 
 
 def _recorded(home: Path) -> int | None:

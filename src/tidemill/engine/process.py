@@ -5,26 +5,35 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 UNKNOWN = -int(signal.SIGKILL)
 """The code of a process whose end nobody saw: whatever ended it left no word."""
 
 
+@cache
+def boot() -> str:
+    """Names the run of the machine since it was switched on."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A pid and the clock tick at which it began: together they are never used twice.
+    """A pid, the clock tick at which it began, and since when ticks are counted: together they
+    are never used twice.
 
     The process leads its own group, so ``signal`` reaches its children too.
     """
 
     pid: int
     start: int
+    boot: str = field(default_factory=boot, repr=False)
 
     def is_running(self) -> bool:
         """Whether it still runs; a zombie does not."""
-        return _stat(self.pid) == (self.start, True)
+        return self.boot == boot() and _stat(self.pid) == (self.start, True)
 
     def signal(self, number: int) -> None:
         """Send a signal to it and its children, if it is there."""
@@ -39,8 +48,8 @@ class Process:
         is told. Call it when ``is_running`` says no.
         """
         found = _stat(self.pid)
-        if found is not None and found[0] != self.start:
-            return None  # the pid is another process's by now, and so is the group
+        if self.boot != boot() or (found is not None and found[0] != self.start):
+            return None  # the pid may be another process's by now, and the group too
         # A zombie, or an orphaned group, keeps the number from being given to anyone else.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
