@@ -173,12 +173,17 @@ def test_what_the_sdk_sends_beside_is_passed_over(place: Place) -> None:
     assert exit_of(home) == {"code": 0}
 
 
-def test_an_output_bucket_that_does_not_exist(place: Place) -> None:
+@pytest.mark.parametrize("place_of", ["output_uri", "checkpoint_uri"])
+def test_a_bucket_to_write_to_that_does_not_exist_is_told_before_training(
+    place: Place, place_of: str
+) -> None:
     asked = job(KMEANS, PLAIN, [on(place, recordio_bytes(ROWS))])
-    home = train_here(place, replace(asked, output_uri="s3://no-such-bucket/out"))
+    places: dict[str, Any] = {place_of: "s3://no-such-bucket/out"}
+    home = train_here(place, replace(asked, **places))
     assert exit_of(home) == {"code": 1}
     assert "no-such-bucket" in home.failure.read_text()
     assert home.failure.read_text().startswith("ClientError: ")
+    assert "#progress_metric" not in home.log.read_text()
 
 
 def test_a_metric_definition_that_is_no_expression(place: Place) -> None:

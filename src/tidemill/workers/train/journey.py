@@ -63,6 +63,7 @@ class Journey:
             _defaults(declaration), job.hyperparameters, asdict(hyperparameters)
         )
         inputs.write_config(job, host.home, host.name, host.names)
+        self._check_places()
         desk.status("Downloading", "Downloading input data")
         files = inputs.download(job, host.home, host.buckets, host.name, host.names)
         desk.status("Training", "Training image download completed. Training in progress.")
@@ -85,6 +86,12 @@ class Journey:
             declared = [MetricDefinition(m.name, m.regex) for m in declaration.metrics]
             definitions = [*declared, *self._host.job.metric_definitions]
             self._log = Log(self._host.name, MetricTap(definitions, self._host.desk.metric))
+
+    def _check_places(self) -> None:
+        """A bucket found missing at the end would cost all the training before."""
+        for place in (self._host.job.output_uri, self._host.job.checkpoint_uri):
+            if place is not None:
+                self._host.buckets.require(uri.parse(place)[0])
 
     def _upload(self, name: str, model: Any, hyperparameters: Mapping[str, Any]) -> str:
         job, buckets = self._host.job, self._host.buckets
