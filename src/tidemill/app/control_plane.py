@@ -57,8 +57,10 @@ def run(home: Home, account: str) -> None:
             loop="uvloop",
             http="httptools",
             lifespan="on",
-            log_level="warning",
+            log_level="error",  # what is no HTTP is the client's affair, and would fill the log
             access_log=False,
+            proxy_headers=False,  # the router is the one in front, and adds none
+            server_header=False,
             timeout_graceful_shutdown=5,
         )
         server = uvicorn.Server(config)
