@@ -35,6 +35,13 @@ def text(out: io.StringIO) -> str:
     return START.sub("", line[:-1])
 
 
+def test_what_decides_whether_training_goes_on(log: Log, out: io.StringIO) -> None:
+    log.early_stopping(Measure("mse_objective", 0.25), epoch=3)
+    assert text(out) == (
+        "#early_stopping_criteria_metric: host=algo-1, epoch=3, criteria=mse_objective, value=0.25"
+    )
+
+
 def test_quality_within_an_epoch(log: Log, out: io.StringIO) -> None:
     log.quality("train", Measure("msd", 1.25), epoch=3)
     assert text(out) == "#quality_metric: host=algo-1, epoch=3, train msd <loss>=1.25"

@@ -126,6 +126,10 @@ class Algorithm(ABC, Generic[State]):
         """What to log after an epoch, by channel (``train``, ``validation``)."""
         return {}
 
+    def criterion(self, state: State) -> Measure | None:
+        """What decides after an epoch whether training goes on; None where nothing does."""
+        return None
+
     def outcome(self, state: State) -> Sequence[Measure]:
         """What to log of the training rows once training is over."""
         return self.report(state).get("train", ())

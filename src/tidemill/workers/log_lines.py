@@ -55,6 +55,13 @@ class Log:
             f"{channel} {measure.name} <{measure.kind}>={float(measure.value)!r}"
         )
 
+    def early_stopping(self, measure: Measure, epoch: int) -> None:
+        """``#early_stopping_criteria_metric: host=algo-1, epoch=3, criteria=mse_objective, …``"""
+        self.info(
+            f"#early_stopping_criteria_metric: host={self._host}, epoch={epoch}, "
+            f"criteria={measure.name}, value={float(measure.value)!r}"
+        )
+
     def progress(self, fraction: float) -> None:
         """``#progress_metric: host=algo-1, completed 40 % of epochs``"""
         self.info(

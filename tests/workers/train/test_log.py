@@ -67,6 +67,9 @@ def test_epochs_are_counted_from_zero_and_there_are_as_many_as_were_trained(
     assert epochs == [(e, channel) for e in range(3) for channel in ("train", "validation")]
     progress = re.findall(r"#progress_metric: host=algo-1, completed (\S+) % of epochs", log)
     assert progress == ["33.33", "66.67", "100"]
+    decides = re.findall(r"#early_stopping_criteria_metric: .* epoch=(\d), criteria=(\S+), ", log)
+    objective = EPOCH.findall(log)[0][2]
+    assert decides == [(str(e), objective) for e in range(3)]
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -160,10 +160,18 @@ class LinearLearnerHyperparameters:
         "int", "guesses allowed by the top-k accuracy", default=3, low=1
     )
     early_stopping_patience: int = hyperparameter(
-        "int", "passes without gain before training ends", default=3, low=1
+        "int",
+        "passes in a row without gain in the loss (of validation, else of train) after "
+        "which training ends; more than epochs: never",
+        default=3,
+        low=1,
     )
     early_stopping_tolerance: float = hyperparameter(
-        "float", "relative gain that counts", default=0.001, low=0, open_low=True
+        "float",
+        "relative gain, of the leading candidate on its own best pass, that counts",
+        default=0.001,
+        low=0,
+        open_low=True,
     )
     margin: float = hyperparameter(
         "float", "margin of the hinge loss", default=1.0, low=0, open_low=True

@@ -160,6 +160,11 @@ class LinearLearner(Algorithm[LinearState]):
             lines["validation"] = [self._objective(state.held_loss[0])]
         return lines
 
+    def criterion(self, state: LinearState) -> Measure | None:
+        """The least objective of all candidates, held out where there are such rows."""
+        loss = state.train_loss if state.held_loss is None else state.held_loss
+        return None if loss is None else self._objective(loss.min())
+
     def outcome(self, state: LinearState) -> Sequence[Measure]:
         """The objective of the chosen model in the last epoch."""
         if state.train_loss is None:

@@ -76,10 +76,9 @@ def close_epoch(given: LinearLearnerHyperparameters, state: LinearState) -> Line
     if judge.rows and not np.isfinite(loss).any():
         raise _diverged(given)
     best, best_loss = _best(given, state, iterate.average(), loss, bool(held.rows))
-    gain = state.lowest - loss.min()
-    enough = gain > given.early_stopping_tolerance * abs(state.lowest) or state.epoch == 0
-    stalled = 0 if enough else state.stalled + 1
     models = len(loss)
+    lowest = np.full(models, np.inf) if state.lowest is None else state.lowest
+    stalled = 0 if _gains(given, loss, lowest) else state.stalled + 1
     epoch = state.epoch + 1
     state = replace(
         state,
@@ -92,11 +91,20 @@ def close_epoch(given: LinearLearnerHyperparameters, state: LinearState) -> Line
         held_loss=held.mean() if held.rows else None,
         epoch=epoch,
         stalled=stalled,
-        lowest=min(state.lowest, float(loss.min())),
+        lowest=np.minimum(lowest, loss),
     )
     if state.epoch < given.epochs and stalled < given.early_stopping_patience:
         return state
     return _end_training(given, state, best_loss)
+
+
+def _gains(given: LinearLearnerHyperparameters, loss: Doubles, lowest: Doubles) -> bool:
+    """Whether the model that leads now did better than ever itself; that another one was lucky
+    before says nothing of what this one has yet to learn."""
+    leader = int(loss.argmin())
+    before = float(lowest[leader])
+    gain = before - float(loss[leader])
+    return not np.isfinite(before) or gain > given.early_stopping_tolerance * abs(before)
 
 
 def _restarted(iterate: Iterate) -> Iterate:

@@ -102,7 +102,8 @@ class LinearState:
     train, held: evidence of this pass · best: each model's averaged weights of its best pass, and
     best_loss (models,) what they lost there · histogram: the candidates' scores in CALIBRATE
     train_loss, held_loss: of the last pass, by
-    model · epoch: passes trained · stalled: of which the last so many brought no gain
+    model · epoch: passes trained · stalled: of which the last so many brought no gain · lowest:
+    (models,) the least that each lost in any of them
     chosen, threshold: the outcome, once DONE
     """
 
@@ -120,6 +121,6 @@ class LinearState:
     held_loss: Doubles | None = None
     epoch: int = 0
     stalled: int = 0
-    lowest: float = float("inf")
+    lowest: Doubles | None = None
     chosen: int = 0
     threshold: float = 0.0

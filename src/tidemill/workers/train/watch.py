@@ -112,6 +112,8 @@ class Watch(Generic[State]):
         for channel, measures in self._algorithm.report(state).items():
             for measure in measures:
                 self._log.quality(channel, measure, epoch)
+        if (decides := self._algorithm.criterion(state)) is not None:
+            self._log.early_stopping(decides, epoch)
         self._log.progress(self._done)
 
     def _begin_pass(self) -> None:
