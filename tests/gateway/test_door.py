@@ -119,6 +119,9 @@ def test_a_service_that_is_not_spoken(gateway: Gateway) -> None:
     status, _, body = send(gateway, "POST", "/", b"{}", headers, sign_for="dynamodb")
     assert status == 501
     assert "DynamoDB_20120810" in body.decode()
+    status, _, body = send(gateway, "GET", "/2015-03-31/functions/", sign_for="lambda")
+    assert status == 501
+    assert "'lambda'" in body.decode()
 
 
 def test_invocations_belong_to_the_router(gateway: Gateway) -> None:

@@ -136,7 +136,7 @@ def _recognised(
     if spoken is None:
         raise Fault(
             "UnsupportedOperation",
-            f"Tidemill does not speak {prefix!r:.100}. It speaks SageMaker, S3, STS, IAM, "
+            f"Tidemill does not speak {prefix or identity.service!r:.100}. It speaks SageMaker, S3, STS, IAM, "
             "CloudWatch and CloudWatch Logs.",
             status=501,
         )

@@ -293,3 +293,17 @@ def test_a_refused_change_of_weights_leaves_the_endpoint_alone(
 def test_an_endpoint_outlives_its_config(hosted: Any) -> None:
     hosted.delete_endpoint_config(EndpointConfigName="mill")
     assert hosted.describe_endpoint(EndpointName="mill")["EndpointConfigName"] == "mill"
+
+
+def test_an_endpoint_that_is_deleted_during_an_update_is_what_was_not_found(
+    hosted: Any, gateway: Gateway, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = gateway.verbs.change
+
+    def too_late(kind: str, region: str, name: str, fn: Any) -> Any:
+        gateway.verbs.delete(kind, region, name)
+        return change(kind, region, name, fn)
+
+    monkeypatch.setattr(gateway.verbs, "change", too_late)
+    with refused(VALIDATION, f'Could not find endpoint "{prefix}endpoint/mill".'):
+        hosted.update_endpoint(EndpointName="mill", EndpointConfigName="mill")

@@ -159,7 +159,7 @@ def _sent(call: Call, config: str) -> Mapping[str, Any]:
 def _change(call: Call, fn: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
     arn = call.arn(NOUN.kind, call.request["EndpointName"])
     try:
-        _models(call, fn)({})
+        _models(call, fn, NOUN)({})
     except Conflict as error:
         if error.got in _BUSY:
             raise invalid(f'Cannot update in-progress endpoint "{arn}".') from None
@@ -169,13 +169,20 @@ def _change(call: Call, fn: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
     return {"EndpointArn": arn}
 
 
-def _models(call: Call, fn: Callable[[dict[str, str]], Row]) -> Callable[[dict[str, str]], Row]:
-    """With what a config names looked up by name, what may be missing is a model."""
+def _models(
+    call: Call, fn: Callable[[dict[str, str]], Row], *named: Noun
+) -> Callable[[dict[str, str]], Row]:
+    """What the request names was looked up: what is missing is a model of the config, unless one
+    of those was deleted meanwhile.
+    """
 
     def guarded(tags: dict[str, str]) -> Row:
         try:
             return fn(tags)
         except NotFound as error:
+            for noun in (*named, endpoint_config.NOUN):
+                if noun.key in call.request:
+                    noun.find(call)
             raise model.NOUN.missing(call, str(error.got)) from None
 
     return guarded
