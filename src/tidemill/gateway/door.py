@@ -136,8 +136,8 @@ def _recognised(
     if spoken is None:
         raise Fault(
             "UnsupportedOperation",
-            f"Tidemill does not speak {prefix or identity.service!r:.100}. It speaks SageMaker, S3, STS, IAM, "
-            "CloudWatch and CloudWatch Logs.",
+            f"Tidemill does not speak {prefix or identity.service!r:.100}. It speaks SageMaker, "
+            "S3, STS, IAM, CloudWatch and CloudWatch Logs.",
             status=501,
         )
     if spoken.scope != identity.service:
