@@ -63,7 +63,7 @@ class LocalEngine:
     def __init__(self, on_exit: Callable[[], None] | None = None) -> None:
         self._codes: dict[str, int] = {}
         self._lingering: dict[_Handle, float] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._watch = _Watch(on_exit) if on_exit is not None else None
         self._watched: set[str] = set()
 
@@ -99,17 +99,19 @@ class LocalEngine:
         self._sweep()
         worker = _parse(handle)
         recorded = _recorded(worker.home)
-        if worker.process.is_running():
-            if recorded is None:
-                self._noted(worker)
-                _enforce(worker)
-                return None
-            self._linger(worker)
-        else:
+        if recorded is not None:  # it holds from now on, even when the home is gone before it
+            self._remember(handle, recorded)
+        if not worker.process.is_running():
             self._watched.discard(handle)
             waited = worker.process.bury()
             self._remember(handle, UNKNOWN if waited is None else waited)
-        code = self._codes.get(handle, UNKNOWN) if recorded is None else recorded
+        elif handle not in self._codes:
+            self._noted(worker)
+            _enforce(worker)
+            return None
+        else:
+            self._linger(worker)
+        code = self._codes[handle]
         return Exit(code, _reason(code))
 
     def stop(self, handle: str, grace: float) -> None:
@@ -148,10 +150,11 @@ class LocalEngine:
         return handle
 
     def _remember(self, handle: str, code: int) -> None:
-        """Only the parent is told how a process ended, and only once."""
-        self._codes.setdefault(handle, code)
-        while len(self._codes) > _MOST_CODES:
-            del self._codes[next(iter(self._codes))]
+        """Only the parent is told how a process ended, and only once; what is known stands."""
+        with self._lock:
+            self._codes.setdefault(handle, code)
+            while len(self._codes) > _MOST_CODES:
+                del self._codes[next(iter(self._codes))]
 
     def _linger(self, worker: _Handle) -> None:
         """See to its end, for nobody may ever look again."""
@@ -178,7 +181,9 @@ class LocalEngine:
             for worker, deadline in list(self._lingering.items()):
                 if not worker.process.is_running():
                     del self._lingering[worker]
-                    code = worker.process.bury()
+                    waited = worker.process.bury()
+                    said = _recorded(worker.home)
+                    code = waited if said is None else said
                     if code is not None:
                         self._remember(str(worker), code)
                 elif time.monotonic() >= deadline:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -85,6 +86,25 @@ def check_the_code_written_by_the_worker_holds(place: Place) -> None:
     handle = engine.start(place.task("open('exit.json', 'w').write('{\"code\": 3}')"))
     assert place.ended(engine, handle).code == 3
     assert place.ended(place.make(), handle).code == 3
+
+
+def check_an_end_that_was_told_stands_when_the_home_is_gone(place: Place) -> None:
+    engine = place.make()
+    last = "open('exit.json', 'w').write('{\"code\": 3}'); import time; time.sleep(600)"
+    handle = engine.start(place.task(last))
+    assert place.ended(engine, handle).code == 3
+    shutil.rmtree(place.root / "home")
+    assert place.ended(engine, handle).code == 3
+    engine.stop(handle, 0.0)
+
+
+def check_a_kill_after_the_last_act_changes_nothing(place: Place) -> None:
+    engine = place.make()
+    last = "open('exit.json', 'w').write('{\"code\": 3}'); "
+    handle = engine.start(place.task(last + _FOREVER))
+    wait_for(place.ready)
+    engine.stop(handle, 0.0)
+    assert place.ended(engine, handle).code == 3
 
 
 def check_an_exit_of_an_earlier_attempt_is_forgotten(place: Place) -> None:
