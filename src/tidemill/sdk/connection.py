@@ -118,7 +118,7 @@ def _at_home(home: Home, region: str | None) -> Connection:
 def _start(home: Home) -> dict[str, Any]:
     """Start the platform as its own process group: it outlives this program."""
     print(f"starting Tidemill at {home.root} (stop it with: tidemill down)", file=sys.stderr)
-    command = [sys.executable, "-m", "tidemill.cli.main", "up", "--detach", "--any-port"]
+    command = [sys.executable, "-P", "-m", "tidemill.cli.main", "up", "--detach", "--any-port"]
     done = subprocess.run(
         [*command, "--home", str(home.root)], capture_output=True, text=True, check=False
     )
