@@ -38,10 +38,13 @@ PATIENCE = 30.0
 
 @dataclass
 class Mill:
-    """root: the platform's home · clock_ahead: seconds that its clock is ahead of ours"""
+    """root: the platform's home · clock_ahead: seconds that its clock is ahead of ours
+    most_workers: of training jobs, at once
+    """
 
     root: Path
     clock_ahead: float = 0.0
+    most_workers: int = 8
     home: Home = field(init=False)
     store: SqlStore = field(init=False)
     verbs: Verbs = field(init=False)
@@ -68,7 +71,9 @@ class Mill:
         self.engine = LocalEngine()
         self.health = Health(self.verbs.wake, period=0.05, timeout=0.2, misses=2)
         workers = Workers(self.engine, COMMANDS)
-        self.reconciler = Reconciler(self.verbs, self.home, workers, self.health)
+        self.reconciler = Reconciler(
+            self.verbs, self.home, workers, self.health, most_workers=self.most_workers
+        )
 
     def listen(self) -> None:
         self.wakeup = Wakeup(self.home.socket("control"))

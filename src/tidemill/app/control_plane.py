@@ -76,7 +76,7 @@ def _reconciling(verbs: Verbs, home: Home) -> Iterator[None]:
     wakeup = Wakeup(home.socket("control"))
     workers = Workers(LocalEngine(on_exit=verbs.wake), COMMANDS)
     health = Health(verbs.wake)
-    loop = Reconciler(verbs, home, workers, health)
+    loop = Reconciler(verbs, home, workers, health, most_workers=most_workers())
     over = threading.Event()
     thread = threading.Thread(target=loop.run, args=(over, wakeup.wait), name="reconcile")
     health.start()
@@ -88,6 +88,15 @@ def _reconciling(verbs: Verbs, home: Home) -> Iterator[None]:
         verbs.wake()
         thread.join()
         wakeup.close()
+
+
+def most_workers() -> int:
+    """How many workers of training jobs may run at once on this machine.
+
+    More than there are cores, so that a short job need not wait for long ones to end; few enough
+    that a hundred jobs submitted together do not exhaust the memory.
+    """
+    return max(4, 2 * len(os.sched_getaffinity(0)))
 
 
 @contextmanager

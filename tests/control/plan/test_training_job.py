@@ -117,6 +117,28 @@ def test_what_can_never_run_fails_before_anything_starts() -> None:
     assert found.state.failure == "ClientError: no such image"
 
 
+def test_a_job_for_which_there_is_no_room_waits_and_then_starts() -> None:
+    waiting = step(NEW, has_room=False)
+    assert (waiting.status, waiting.effects) == ("InProgress", ())
+    again = step(waiting.state, has_room=False, now=11.0)
+    assert again.state == waiting.state
+    assert step(again.state, now=500.0).effects == (Start("algo-1"), Start("algo-2"))
+    state = launched(again.state, "algo-1", "handle", 500.0)
+    assert [t["Status"] for t in state.transitions] == ["Starting", "Pending", "Starting"]
+    assert state.started == 500.0, "waiting is no run time"
+
+
+def test_a_job_that_has_begun_has_its_place() -> None:
+    found = step(running(), {"algo-1": KILLED}, has_room=False)
+    assert found.effects == (Start("algo-1"),)
+
+
+def test_a_job_that_waits_can_be_stopped_and_can_fail() -> None:
+    waiting = step(NEW, has_room=False).state
+    assert step(stop(waiting, "Stopped", 11.0), has_room=False).status == "Stopped"
+    assert step(waiting, has_room=False, problem="ClientError: no").status == "Failed"
+
+
 @pytest.mark.parametrize(("now", "status"), [(102.0, "InProgress"), (102.1, "Stopping")])
 def test_time_is_counted_from_the_first_start(now: float, status: str) -> None:
     found = step(running(), now=now)

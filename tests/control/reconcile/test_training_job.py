@@ -250,3 +250,49 @@ def attempts(home: str) -> list[str]:
 def events(home: str) -> list[dict[str, Any]]:
     lines = (Path(home) / "algo-1" / "events.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def few(mill: Mill, most_workers: int) -> Mill:
+    mill.most_workers = most_workers
+    mill.restart()
+    return mill
+
+
+def test_jobs_beyond_what_the_machine_bears_wait_for_their_turn(mill: Mill) -> None:
+    names = [f"job-{i}" for i in range(5)]
+    for name in names:
+        few(mill, 2).train(name, steps=3)
+    most = 0
+
+    def all_over() -> bool:
+        nonlocal most
+        rows = [mill.job(name) for name in names]
+        most = max(most, sum(len(mill.handles(row)) for row in rows))
+        return all(row.status == "Completed" for row in rows)
+
+    mill.until(all_over)
+    assert most == 2
+    starts = [mill.job(name).document["state"]["started"] for name in names]
+    assert starts == sorted(starts), "first come, first served"
+    assert stages(mill, "job-4")[:4] == ["Starting", "Pending", "Starting", "Downloading"]
+
+
+def test_a_job_wider_than_the_machine_runs_alone_and_is_not_overtaken_for_ever(mill: Mill) -> None:
+    few(mill, 2).train("first", steps=5)
+    mill.until_job("first", "Training")
+    mill.train("wide", instances=3, steps=3)
+    mill.train("last", steps=3)
+    mill.until_job("wide", "Training")
+    assert mill.job("first").status == "Completed"
+    assert stages(mill, "last") == ["Starting", "Pending"]
+    mill.until_job("last", "Completed")
+    assert mill.job("wide").status == "Completed"
+
+
+def test_a_waiting_job_that_is_stopped_never_starts(mill: Mill) -> None:
+    few(mill, 1).train("first", steps=100_000)
+    mill.train("second")
+    mill.until_job("second", "Pending")
+    training_job.stop(mill.verbs, REGION, "second")
+    state = mill.until_job("second", "Stopped").document["state"]
+    assert "started" not in state

@@ -18,6 +18,7 @@ MOST_DEATHS = 10
 STAGES = ("Starting", "Downloading", "Training", "Uploading")
 MESSAGES = {
     "Starting": "Launching requested ML instances",
+    "Pending": "Waiting for other training jobs to end: no more workers can run at once here",
     "Restarting": "The worker died; starting it again from its last checkpoint",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
@@ -59,6 +60,11 @@ class JobState:
     progress: float | None = None
     progress_message: str | None = None
     stop: str | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of its workers was ever started."""
+        return bool(self.attempts or self.exits)
 
     def to_document(self) -> dict[str, Any]:
         """JSON, without what has not happened yet."""
@@ -108,10 +114,12 @@ def plan(
     seen: Mapping[str, Seen],
     problem: str | None,
     now: float,
+    has_room: bool = True,
 ) -> Step[JobState]:
     """Where the job stands next, and what must be done to its workers first.
 
     seen: of hosts that have ended since · problem: why it can never run, or None
+    has_room: whether a job that has not begun may do so
     """
     if status.is_final:
         return Step(status.value, state)
@@ -127,6 +135,8 @@ def plan(
         return _wind_down(state, now)
     if all(host in state.exits for host in hosts):
         return _end(state, JobStatus.COMPLETED, "Completed", now)
+    if not has_room and not state.has_begun:
+        return Step(JobStatus.IN_PROGRESS.value, _wait(state, now))
     idle = [h for h in hosts if h not in state.exits and h not in state.handles]
     ready = state.died is None or now >= state.died + _pause(state.deaths)
     starts = tuple(Start(h) for h in idle) if ready else ()
@@ -139,8 +149,16 @@ def launched(state: JobState, host: str, handle: str, now: float) -> JobState:
     state = replace(state, handles={**state.handles, host: handle}, attempts=attempts)
     if state.started is not None:
         return state
+    if state.secondary == "Pending":
+        return replace(enter(state, "Starting", PREPARING, now), started=now)
     prepared = ({**state.transitions[-1], "StatusMessage": PREPARING},)
     return replace(state, started=now, transitions=state.transitions[:-1] + prepared)
+
+
+def _wait(state: JobState, now: float) -> JobState:
+    if state.secondary == "Pending":
+        return state
+    return enter(state, "Pending", MESSAGES["Pending"], now)
 
 
 def _pause(deaths: int) -> float:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from tidemill.control import endpoint, training_job
 from tidemill.control.health import Health
 from tidemill.control.plan import endpoint as endpoint_plan
+from tidemill.control.plan import training_job as job_plan
+from tidemill.control.plan.queue import Room
 from tidemill.control.plan.step import Step
 from tidemill.control.reconcile import endpoint as endpoint_step
 from tidemill.control.reconcile import training_job as job_step
@@ -42,17 +45,24 @@ class _State(Protocol):
 
 
 State = TypeVar("State", bound=_State)
+JobStep = Step[job_plan.JobState]
 EndpointStep = Step[endpoint_plan.EndpointState]
 
 
 class Reconciler:
-    """One round is ``tick``; ``run`` goes round until it is told to stop."""
+    """One round is ``tick``; ``run`` goes round until it is told to stop.
 
-    def __init__(self, verbs: Verbs, home: Home, workers: Workers, health: Health) -> None:
+    most_workers: of training jobs that may run at once; other jobs wait for their turn
+    """
+
+    def __init__(
+        self, verbs: Verbs, home: Home, workers: Workers, health: Health, *, most_workers: int
+    ) -> None:
         self._verbs = verbs
         self._home = home
         self._workers = workers
         self._health = health
+        self._most_workers = most_workers
         self._routes = Routes(home.routes, verbs.account)
 
     def run(self, over: threading.Event, wait: Callable[[float], None]) -> None:
@@ -71,8 +81,7 @@ class Reconciler:
         """Bring every job and endpoint one step further; whether all are where they should be."""
         store = self._verbs.store
         jobs = store.unfinished(training_job.KIND, _UNFINISHED_JOBS)
-        for row in jobs:
-            self._write(row, self._step(row, self._job))
+        self._jobs(jobs)
         steps = [
             (row, self._step(row, self._endpoint))
             for row in store.unfinished(endpoint.KIND, _ENDPOINTS)
@@ -85,8 +94,18 @@ class Reconciler:
             self._verbs.wake()  # written down, and now to be started
         return not jobs and all(step is not None and _settled(step) for _, step in steps)
 
-    def _job(self, row: Row) -> Step[Any]:
-        return job_step.advance(row, self._workers, self._home, self._verbs.clock())
+    def _jobs(self, rows: Sequence[Row]) -> None:
+        """Those that run first: where one of them has just ended another may begin."""
+        room = Room(self._most_workers)
+        for row in sorted(rows, key=job_step.waits):  # which keeps the older before the younger
+            has_room = not job_step.waits(row) or room.fits(training_job.spec(row).instances)
+            step = self._step(row, partial(self._job, has_room=has_room))
+            self._write(row, step)
+            room.take(job_step.busy(row, step))
+
+    def _job(self, row: Row, has_room: bool) -> JobStep:
+        now = self._verbs.clock()
+        return job_step.advance(row, self._workers, self._home, now, has_room=has_room)
 
     def _endpoint(self, row: Row) -> EndpointStep:
         hangs, now = self._health.hangs, self._verbs.clock()

@@ -16,8 +16,27 @@ from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Row
 
 
-def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.JobState]:
-    """Do what the job needs now, and return where it stands after that; may be repeated."""
+def waits(row: Row) -> bool:
+    """Whether no worker of the job was ever started."""
+    return not plan.from_document(row.document["state"]).has_begun
+
+
+def busy(row: Row, step: Step[plan.JobState] | None) -> int:
+    """How many workers the job keeps after a step, or after one that went wrong."""
+    if step is None:
+        step = Step(row.status, plan.from_document(row.document["state"]))
+    if JobStatus(step.status).is_final or not step.state.has_begun:
+        return 0
+    return training_job.spec(row).instances - len(step.state.exits)
+
+
+def advance(
+    row: Row, workers: Workers, home: Home, now: float, *, has_room: bool
+) -> Step[plan.JobState]:
+    """Do what the job needs now, and return where it stands after that; may be repeated.
+
+    has_room: whether a job that has not begun may do so
+    """
     job = training_job.spec(row)
     hosts = training_job.hosts(job)
     # Ends before events: whatever a worker told before it ended is then taken in with its end.
@@ -33,6 +52,7 @@ def advance(row: Row, workers: Workers, home: Home, now: float) -> Step[plan.Job
         seen=seen,
         problem=None if old.attempts else training_job.problem(job),
         now=now,
+        has_room=has_room,
     )
     state = step.state
     for effect in step.effects:
