@@ -9,10 +9,10 @@ from tidemill.errors import InvalidData
 
 
 def labelled(table: Floats, label_size: int, name: str) -> Batch:
-    """A batch of a table whose first ``label_size`` columns are labels."""
-    if label_size == 0:
+    """A batch of a table whose first ``label_size`` columns are labels; none of no rows."""
+    if label_size == 0 or not len(table):
         return Batch(table)
-    if len(table) and table.shape[1] <= label_size:
+    if table.shape[1] <= label_size:
         raise InvalidData(
             f"{name}: rows must have more columns than the {label_size} of the label",
             got=table.shape[1],

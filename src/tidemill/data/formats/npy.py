@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+from tokenize import TokenError
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ Matrix = NDArray[Any]
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
     """The array's rows. Raises InvalidData for anything but a table of numbers."""
     shape, order, dtype, start = header(io.BytesIO(body), where)
-    promised = int(np.prod(shape)) * dtype.itemsize
+    promised = math.prod(shape) * dtype.itemsize
     if len(body) - start != promised:
         raise truncated(where, promised, len(body) - start)
     flat = np.frombuffer(body, dtype, offset=start)
@@ -37,13 +39,14 @@ def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype
             else np.lib.format.read_array_header_2_0
         )
         shape, is_fortran, dtype = read(file)
-    except ValueError as error:
+    except (ValueError, SyntaxError, TokenError) as error:
         raise InvalidData(
             f"{where.name}: must be an .npy file", got=str(error), do="Write it with numpy.save."
         ) from None
     if len(shape) == 1:
         shape = (1, shape[0])
-    if len(shape) != 2 or dtype.kind not in "fiub" or dtype.hasobject:
+    is_table = len(shape) == 2 and shape[0] >= 0 and shape[1] > 0
+    if not is_table or dtype.kind not in "fiub" or dtype.hasobject:
         raise InvalidData(
             f"{where.name}: must hold numbers in two dimensions, rows and columns",
             got=f"{dtype} {shape}",

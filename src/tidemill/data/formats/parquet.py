@@ -25,7 +25,7 @@ def decode(body: bytes, where: Where = REQUEST) -> Batch:
     file = open_file(arrow.module().BufferReader(body), where)
     try:
         table = file.read()
-    except (arrow.module().ArrowException, OSError) as error:
+    except _faults() as error:
         raise _unreadable(where, error) from None
     return Batch(matrix(table, where))
 
@@ -35,7 +35,7 @@ def open_file(source: Any, where: Where) -> Any:
     try:
         # Left alone, it would hold all bytes of a row group, which may be the whole file.
         return arrow.module("parquet").ParquetFile(source, pre_buffer=False, buffer_size=PIECE)
-    except (arrow.module().ArrowInvalid, OSError) as error:
+    except _faults() as error:
         raise _unreadable(where, error) from None
 
 
@@ -65,10 +65,15 @@ def _numbers(column: Any, name: str, where: Where) -> Any:
         ) from None
 
 
-def _unreadable(where: Where, error: Exception) -> InvalidData:
+def _faults() -> tuple[type[Exception], ...]:
+    """What damaged bytes make Arrow raise."""
+    return arrow.module().ArrowException, OSError, ValueError
+
+
+def _unreadable(where: Where, error: object) -> InvalidData:
     return InvalidData(
         f"{where.name}: must be a Parquet file",
-        got=str(error).splitlines()[0],
+        got=next(iter(str(error).splitlines()), type(error).__name__),
         do="Check the content type, and write the file again if it is damaged.",
     )
 
@@ -97,9 +102,11 @@ class ParquetShard:
         try:
             if self._at != start or start in self._bounds:
                 self._seek(start)
-            table, self._at = next(self._ahead), stop
-        except (arrow.module().ArrowException, OSError) as error:
+            table, self._at = next(self._ahead, None), stop
+        except _faults() as error:
             raise _unreadable(self._where, error) from None
+        if table is None or table.num_rows != stop - start:
+            raise _unreadable(self._where, "other row groups than it says")
         return labelled(matrix(table, self._where), self._label_size, self.name)
 
     def close(self) -> None:
@@ -111,7 +118,7 @@ class ParquetShard:
         group = bisect.bisect_right(self._bounds, start) - 1
         self._ahead = self._parquet.iter_batches(self._step, row_groups=[group])
         for _ in range((start - self._bounds[group]) // self._step):
-            next(self._ahead)
+            next(self._ahead, None)
 
 
 def spilled(shard: ParquetShard, label_size: int, block: int) -> TableShard:
@@ -126,6 +133,9 @@ def spilled(shard: ParquetShard, label_size: int, block: int) -> TableShard:
             table = shard.read(at, stop).dense()
             plain.write(table.data)
             rows, columns, at = rows + len(table), table.shape[1], stop
+    except BaseException:
+        plain.close()
+        raise
     finally:
         shard.close()
     plain.flush()
