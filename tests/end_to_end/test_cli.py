@@ -156,5 +156,31 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert port in done.stderr
 
 
+def test_programs_that_start_the_platform_at_once_share_it(tmp_path: Path, rows: Path) -> None:
+    home = str(tmp_path / "fresh")
+    command = [sys.executable, "-m", "tidemill.cli.main", "train", "kmeans", str(rows), "k=3"]
+    both = [subprocess.Popen([*command, "--home", home], env=clean_environment()) for _ in range(2)]
+    try:
+        assert [one.wait(120) for one in both] == [0, 0]
+        assert len(json.loads(tidemill("jobs", "--json", "--home", home).stdout)) == 2
+    finally:
+        tidemill("down", "--home", home)
+
+
+def test_profiles_and_proxies_of_other_accounts_are_not_in_the_way(platform: Platform) -> None:
+    nowhere = {"AWS_PROFILE": "another", "HTTP_PROXY": "http://127.0.0.1:9"}
+    home = str(platform.home)
+    for command in (["jobs"], ["env"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "tidemill.cli.main", *command, "--home", home],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**clean_environment(), **nowhere},
+        )
+        assert done.returncode == 0, done.stderr
+    assert "NO_PROXY=127.0.0.1" in done.stdout
+
+
 def test_down_where_nothing_runs_is_no_failure(tmp_path: Path) -> None:
     assert tidemill("down", "--home", str(tmp_path)).returncode == 0

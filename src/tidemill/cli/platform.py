@@ -7,8 +7,10 @@ import os
 import shlex
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -28,6 +30,8 @@ _IDLE = {
     "down": "not running",
     "broken": "its supervisor is gone (`tidemill up` takes over what is left, `down` ends it)",
 }
+
+PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 def up(
@@ -107,6 +111,7 @@ def env(
         "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "TIDEMILL_HOME": str(place.root),
+        **_past_proxies(found.server.url, os.environ),
     }
     if json:
         show.as_json(values)
@@ -121,6 +126,20 @@ def _become_supervisor(home: Home, host: str, port: int, account: str) -> None:
     command = [sys.executable, "-P", "-m", "tidemill.app.supervisor", str(home.root)]
     command += ["--host", host, "--port", str(port), "--account-id", account]
     os.execv(sys.executable, command)  # noqa: S606  # a fixed program, no shell
+
+
+def _past_proxies(url: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where a proxy is set, its clients must be told that this platform is not behind it.
+
+    >>> _past_proxies("http://127.0.0.1:8580", {"http_proxy": "http://p:1", "no_proxy": "corp"})
+    {'NO_PROXY': 'corp,127.0.0.1', 'no_proxy': 'corp,127.0.0.1'}
+    """
+    if not any(environment.get(name) for name in PROXIES):
+        return {}
+    host = urlsplit(url).hostname or ""
+    known = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = dict.fromkeys([*filter(None, known.split(",")), host])
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(hosts))
 
 
 def _is_taken(host: str, port: int) -> bool:

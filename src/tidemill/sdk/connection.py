@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from tidemill.auth.credentials import load
@@ -21,6 +25,11 @@ from tidemill.spec.home import Home, home_directory
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::{account}:role/tidemill"
+START_SECONDS = 15.0
+POLL_SECONDS = 0.05
+HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+# Keys and region are given: a profile that is named for another account must not be looked for.
+_NO_PROFILE = {"profile": (None, None, None, None)}
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,15 @@ class Connection:
     def client(self, service: str) -> Any:
         """The boto3 client of a service (``sagemaker``, ``sagemaker-runtime``, ``s3``, …)."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
+            is_here = urlsplit(self.url).hostname in HERE  # and no proxy in between
+            config = Config(max_pool_connections=50, proxies={} if is_here else None)
+            self._clients[service] = _session().client(
                 service,  # type: ignore[call-overload]  # the stubs know services by literal only
                 endpoint_url=self.url,
                 aws_access_key_id=self.access_key_id,
                 aws_secret_access_key=self.secret_access_key,
                 region_name=self.region,
-                config=Config(max_pool_connections=50),
+                config=config,
             )
         return self._clients[service]
 
@@ -65,6 +76,11 @@ class Connection:
                 **({} if self.region == REGION else {"CreateBucketConfiguration": location}),
             )
         return name
+
+
+@lru_cache(maxsize=1)
+def _session() -> boto3.Session:
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_PROFILE))
 
 
 _current: list[Connection] = []
@@ -94,7 +110,7 @@ def running(home: Home) -> dict[str, Any] | None:
     """What ``server.json`` says, if a platform answers there."""
     try:
         server: dict[str, Any] = json.loads(home.server.read_text())
-        with urlopen(f"{server['url']}/ping", timeout=5):  # noqa: S310  # an http URL of our own
+        with build_opener(ProxyHandler({})).open(f"{server['url']}/ping", timeout=5):
             return server
     except (OSError, URLError, ValueError, KeyError):
         return None
@@ -122,7 +138,7 @@ def _start(home: Home) -> dict[str, Any]:
     done = subprocess.run(
         [*command, "--home", str(home.root)], capture_output=True, text=True, check=False
     )
-    server = running(home) if done.returncode == 0 else None
+    server = running(home) if done.returncode == 0 else _started_by_another(home)
     if server is None:
         raise NotReady(
             f"a running platform at {home.root}",
@@ -130,3 +146,13 @@ def _start(home: Home) -> dict[str, Any]:
             do=f"Read the logs in {home.logs}, or start it by hand: tidemill up.",
         )
     return server
+
+
+def _started_by_another(home: Home) -> dict[str, Any] | None:
+    """Of two programs that start it at once only one does; the other waits for it."""
+    give_up = time.monotonic() + START_SECONDS
+    while home.server.exists() and time.monotonic() < give_up:
+        if server := running(home):
+            return server
+        time.sleep(POLL_SECONDS)
+    return None
