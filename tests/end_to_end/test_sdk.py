@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from botocore.exceptions import ClientError
 from sklearn.datasets import load_breast_cancer
 
 import tidemill
 from tests.end_to_end.conftest import Platform
-from tidemill.errors import Invalid, InvalidHyperparameter, NotFound
+from tidemill.errors import Invalid, InvalidHyperparameter, NotFound, NotReady
 from tidemill.sdk.endpoint import Endpoint
 from tidemill.sdk.training_job import TrainingJob
 
@@ -145,3 +146,47 @@ def test_a_deleted_endpoint_is_gone(job: TrainingJob) -> None:
         names = {e["EndpointName"] for e in tidemill.endpoints(job.connection)}
     with pytest.raises(NotFound):
         endpoint.describe()
+
+
+def test_deleting_takes_what_is_still_there(job: TrainingJob) -> None:
+    endpoint, client = tidemill.deploy(job), job.connection.client("sagemaker")
+    client.delete_endpoint_config(EndpointConfigName=endpoint.name)
+    endpoint.delete()
+    assert endpoint.name not in {
+        e["EndpointName"]
+        for e in tidemill.endpoints(job.connection)
+        if e["EndpointStatus"] != "Deleting"
+    }
+
+
+def test_a_deployment_that_is_refused_leaves_nothing_behind(job: TrainingJob) -> None:
+    client = job.connection.client("sagemaker")
+    endpoint = tidemill.deploy(job)
+    client.delete_model(ModelName=endpoint.name)
+    with pytest.raises(ClientError, match="already existing endpoint config"):
+        tidemill.deploy(job, name=endpoint.name)
+    assert client.list_models(NameContains=endpoint.name)["Models"] == []
+    endpoint.delete()
+
+
+@pytest.mark.parametrize("nothing", [None, np.zeros((0, 3)), np.zeros(5), "", []])
+def test_nothing_to_learn_from_is_said_before_anything_starts(
+    platform: Platform, nothing: object
+) -> None:
+    before = len(tidemill.jobs(platform.connection))
+    with pytest.raises(Invalid):
+        tidemill.train("kmeans", nothing, k=2, connection=platform.connection)
+    assert len(tidemill.jobs(platform.connection)) == before
+
+
+@pytest.mark.parametrize("nothing", [[], np.zeros((0, 4)), [[1, 2], [3]], [["x", 1, 2, 3]]])
+def test_nothing_to_ask_about_is_said_before_asking(endpoint: Endpoint, nothing: object) -> None:
+    with pytest.raises(Invalid):
+        endpoint.predict(nothing)
+
+
+def test_a_job_without_a_model_yet_says_so(platform: Platform) -> None:
+    job = tidemill.train("kmeans", POINTS, k=2, connection=platform.connection)
+    with pytest.raises(NotReady, match=job.name):
+        _ = job.artifact
+    assert job.wait(quiet=True).artifact

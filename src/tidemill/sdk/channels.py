@@ -54,11 +54,13 @@ def upload(
     """
     if isinstance(data, str) and data.startswith("s3://"):
         return Source(data, content_type or _type_of(Path(data), supervised))
+    if isinstance(data, str) and not data:  # which would be the working directory
+        raise Invalid("a path or an S3 URI", got=data, do="Name the file or folder.")
     if isinstance(data, str | Path):
         return _upload_path(connection, Path(data), prefix, supervised, content_type)
     if isinstance(data, Source):
         return data
-    batch = batch_of(data, label)
+    batch = _rows_to_learn_from(data, label)
     if supervised and batch.labels is None:
         raise Invalid(
             "labels beside the features",
@@ -72,6 +74,18 @@ def upload(
         body.seek(0)
         s3.upload_fileobj(body, bucket, f"{key}/part-{part:05d}.pbr")
     return Source(prefix, types.RECORDIO, batch.columns)
+
+
+def _rows_to_learn_from(data: Any, label: str | None) -> Batch:
+    if data is None or getattr(data, "ndim", 2) == 1:
+        got = None if data is None else f"the shape {data.shape}"
+        raise Invalid(
+            "rows and columns to learn from", got=got, do="Pass an array (rows, columns)."
+        )
+    batch = batch_of(data, label)
+    if not len(batch) or not batch.columns:
+        raise Invalid("rows to learn from", got="0 rows", do="Check what selects them.")
+    return batch
 
 
 def batch_of(data: Any, label: str | None = None) -> Batch:

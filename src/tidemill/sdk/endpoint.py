@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,16 @@ class Endpoint:
         return {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
 
     def delete(self) -> None:
-        """Delete the endpoint with its configuration and models."""
+        """Delete the endpoint with its configuration and models, those that are still there."""
         config = self.describe()["EndpointConfigName"]
-        variants = self._client.describe_endpoint_config(EndpointConfigName=config)
-        self._client.delete_endpoint(EndpointName=self.name)
-        self._client.delete_endpoint_config(EndpointConfigName=config)
-        for variant in variants["ProductionVariants"]:
-            self._client.delete_model(ModelName=variant["ModelName"])
+        with _gone_is_fine():
+            self._client.delete_endpoint(EndpointName=self.name)
+        with _gone_is_fine():
+            variants = self._client.describe_endpoint_config(EndpointConfigName=config)
+            self._client.delete_endpoint_config(EndpointConfigName=config)
+            for name in {variant["ModelName"] for variant in variants["ProductionVariants"]}:
+                with _gone_is_fine():
+                    self._client.delete_model(ModelName=name)
 
     def _ask(self, body: bytes, content_type: str) -> Predictions:
         answer = self.connection.client("sagemaker-runtime").invoke_endpoint(
@@ -140,15 +144,8 @@ def endpoints(connection: Connection | None = None) -> list[dict[str, Any]]:
 
 
 def _create(connection: Connection, name: str, job: Mapping[str, Any], instances: int) -> None:
+    """Model, configuration and endpoint, or none of them."""
     client = connection.client("sagemaker")
-    client.create_model(
-        ModelName=name,
-        ExecutionRoleArn=connection.role(),
-        PrimaryContainer={
-            "Image": job["AlgorithmSpecification"]["TrainingImage"],
-            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
-        },
-    )
     variant = {
         "VariantName": VARIANT,
         "ModelName": name,
@@ -156,8 +153,29 @@ def _create(connection: Connection, name: str, job: Mapping[str, Any], instances
         "InstanceType": "ml.m5.large",
         "InitialVariantWeight": 1.0,
     }
-    client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    client.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    with ExitStack() as undo:
+        client.create_model(
+            ModelName=name,
+            ExecutionRoleArn=connection.role(),
+            PrimaryContainer={
+                "Image": job["AlgorithmSpecification"]["TrainingImage"],
+                "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+            },
+        )
+        undo.callback(client.delete_model, ModelName=name)
+        client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        undo.callback(client.delete_endpoint_config, EndpointConfigName=name)
+        client.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        undo.pop_all()
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if "Could not find" not in str(error):
+            raise
 
 
 def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]]:
@@ -172,7 +190,9 @@ def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]
             )
         yield from _file_requests(path.read_bytes(), kind)
         return
-    batch = batch_of(np.atleast_2d(data) if isinstance(data, list | np.ndarray) else data)
+    batch = batch_of(data)
+    if not len(batch) or not batch.columns:
+        raise Invalid("a row to ask about", got="none", do="Pass at least one.")
     for rows in batch.split(max(1, LARGEST_REQUEST // (4 * batch.columns + 64))):
         yield recordio.encode(rows.features), types.RECORDIO
 

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tidemill import registry
-from tidemill.errors import Invalid, NotFound
+from tidemill.errors import Invalid, NotFound, NotReady
 from tidemill.sdk import channels
 from tidemill.sdk.connection import Connection, current
 from tidemill.sdk.naming import fresh_name
@@ -53,8 +53,15 @@ class TrainingJob:
 
     @property
     def artifact(self) -> str:
-        """S3 URI of model.tar.gz."""
-        return str(self.describe()["ModelArtifacts"]["S3ModelArtifacts"])
+        """S3 URI of model.tar.gz; NotReady while there is none."""
+        answer = self.describe()
+        if "ModelArtifacts" not in answer:
+            raise NotReady(
+                f"a job with a model ({self.name})",
+                got=answer["TrainingJobStatus"],
+                do="Wait for it: job.wait().",
+            )
+        return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
 
     def wait(self, *, timeout: float | None = None, quiet: bool = False) -> TrainingJob:
         """Wait for the end with a live progress line on stderr, and return the job.
@@ -173,7 +180,7 @@ def train(
             content_type=content_type,
         )
         for channel, source in sources.items()
-        if source is not None
+        if source is not None or channel == "train"
     }
     width = inputs["train"].columns
     known = {"feature_dim": str(width)} if width else {}
