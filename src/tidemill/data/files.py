@@ -83,9 +83,13 @@ def sources(
     ]
 
 
-def empty(got: str) -> InvalidData:
+class NoRows(InvalidData):
+    """A channel, or a host's share of one, without a single row."""
+
+
+def empty(got: str) -> NoRows:
     """The error for a channel that has no row."""
-    return InvalidData(
+    return NoRows(
         "a channel must have at least one row",
         got=got,
         do="Check the channel's S3 URI, and that the objects there have data in them.",

@@ -95,10 +95,16 @@ def _link_channel(
         raise _absent(channel, region, str(error)) from error
     if not found:
         raise _absent(channel, region, "no objects")
-    # Only training rows are dealt out: every host holds out, and one tests, on all of theirs.
-    is_dealt = channel.distribution == "ShardedByS3Key" and channel.name == "train"
-    mine = found[hosts.index(host) :: len(hosts)] if is_dealt else found
+    mine = found[hosts.index(host) :: len(hosts)] if is_dealt(channel) else found
     return tuple(_bring(channel, buckets, b, key, directory, name) for b, key, name in mine)
+
+
+def is_dealt(channel: Channel) -> bool:
+    """Whether each host gets a share of the objects, and not all of them.
+
+    Only training rows are dealt out: every host holds out, and one tests, on all of theirs.
+    """
+    return channel.distribution == "ShardedByS3Key" and channel.name == "train"
 
 
 def _check(channel: Channel) -> None:

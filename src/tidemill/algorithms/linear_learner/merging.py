@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tidemill.algorithms.linear_learner.hyperparameters import NAME
 from tidemill.algorithms.linear_learner.state import (
     SURVEY,
     TRAIN,
@@ -19,6 +20,7 @@ from tidemill.algorithms.linear_learner.state import (
     LinearState,
 )
 from tidemill.data.batch import Floats
+from tidemill.errors import InvalidData
 
 
 def merge(left: LinearState, right: LinearState) -> LinearState:
@@ -28,6 +30,7 @@ def merge(left: LinearState, right: LinearState) -> LinearState:
     if _is_fresh(right):
         return replace(left, held_out=left.held_out or right.held_out)
     if left.phase == SURVEY and left.survey and right.survey:
+        _check_widths(len(left.survey.features.mean), len(right.survey.features.mean))
         return replace(left, survey=left.survey.merge(right.survey))
     if left.train is None or right.train is None or not right.train.rows:
         return left
@@ -39,6 +42,15 @@ def merge(left: LinearState, right: LinearState) -> LinearState:
     if histogram is not None and right.histogram is not None:
         histogram = histogram.merge(right.histogram)
     return replace(left, histogram=histogram, train=left.train.merge(right.train))
+
+
+def _check_widths(left: int, right: int) -> None:
+    if left != right:
+        raise InvalidData(
+            f"{NAME}: all objects of the train channel must have the same number of features",
+            got=f"{left} on one host, {right} on another",
+            do="Give all of them the same columns.",
+        )
 
 
 def _is_fresh(state: LinearState) -> bool:

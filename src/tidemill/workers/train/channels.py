@@ -9,15 +9,19 @@ from tidemill.algorithms.base import Declaration
 from tidemill.data import content_type, stream
 from tidemill.data.batch import Batch
 from tidemill.data.cursor import START, Cursor
+from tidemill.data.files import NoRows
 from tidemill.errors import Invalid, UnsupportedType
 from tidemill.spec.channel import Channel
 from tidemill.training.loop import Rows
+from tidemill.workers import inputs
 
 REQUIRED = "train"
 
 
 class Channels:
     """Opens channels.
+
+    hosts: that the job has; what is dealt out to several may leave one without a row
 
     ``sizes``: bytes of each file, by channel · ``reading``: the channel whose rows were given out
     last, for whoever has to explain an error in them
@@ -29,8 +33,10 @@ class Channels:
         channels: Sequence[Channel],
         files: Mapping[str, Sequence[Path]],
         batch_rows: int,
+        hosts: int = 1,
     ) -> None:
         self._declaration, self._files, self._batch_rows = declaration, files, batch_rows
+        self._hosts = hosts
         self._channels = {c.name: c for c in channels}
         self.sizes = {name: [p.stat().st_size for p in paths] for name, paths in files.items()}
         self.reading: str | None = None
@@ -41,7 +47,15 @@ class Channels:
     def rows(self, name: str) -> Rows:
         """The rows of a channel; there are none on a host that got no share of its objects."""
         self.reading = name
-        return _Watched(self, name, self._open(self._channels[name]))
+        channel = self._channels[name]
+        may_lack = self._hosts > 1 and inputs.is_dealt(channel)
+        try:
+            rows = self._open(channel)
+        except NoRows:
+            if not may_lack:
+                raise
+            rows = None
+        return _Watched(self, name, rows, may_lack)
 
     def share_read(self, cursor: Cursor) -> float:
         """About which fraction of a pass over the training rows lies before a cursor."""
@@ -75,13 +89,20 @@ class Channels:
 
 
 class _Watched:
-    def __init__(self, channels: Channels, name: str, rows: Rows | None) -> None:
+    """may_lack: whether it is no error that there are no rows"""
+
+    def __init__(self, channels: Channels, name: str, rows: Rows | None, may_lack: bool) -> None:
         self._channels, self._name, self._rows = channels, name, rows
+        self._may_lack = may_lack
 
     def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
         if self._rows is not None:
             self._channels.reading = self._name
-            yield from self._rows.read(pass_, start)
+            try:
+                yield from self._rows.read(pass_, start)
+            except NoRows:
+                if not self._may_lack:
+                    raise
             self._channels.reading = None
 
 

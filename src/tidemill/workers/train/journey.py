@@ -68,7 +68,8 @@ class Journey:
         files = inputs.download(job, host.home, host.buckets, host.name, host.names)
         desk.status("Training", "Training image download completed. Training in progress.")
         algorithm = build(declaration, hyperparameters, len(host.names))
-        channels = Channels(declaration, job.channels, files, algorithm.batch_rows)
+        hosts = len(host.names)
+        channels = Channels(declaration, job.channels, files, algorithm.batch_rows, hosts)
         self._channels = channels
         passes = getattr(hyperparameters, "epochs", 1)
         learned = learn(host, declaration.name, algorithm, passes, channels, self._log)
