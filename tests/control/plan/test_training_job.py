@@ -155,7 +155,8 @@ def test_pauses_grow_with_the_deaths() -> None:
         delays.append(delay)
         state = launched(state, "algo-1", "again", 10.0)
     assert delays == [0.0, 0.0, 0.0, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
-    assert step(state, {"algo-1": KILLED}).status == "Failed"
+    assert step(state, {"algo-1": KILLED}, now=39.0).status == "InProgress"
+    assert step(state, {"algo-1": KILLED}, now=40.0).status == "Failed"
 
 
 def test_only_new_progress_forgives_deaths() -> None:

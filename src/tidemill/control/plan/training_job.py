@@ -13,7 +13,9 @@ from tidemill.spec.training_job import JobStatus
 STOP_GRACE = 120.0
 """Seconds between SIGTERM and SIGKILL, as ``docker stop -t 120`` in AWS's containers."""
 MOST_DEATHS = 10
-"""So many deaths in a row without new progress fail a job."""
+DYING_SECONDS = 30.0
+"""So many deaths in a row without new progress, over so long, fail a job: what is killed from
+outside a few times within seconds gets another chance, what dies of itself does not for ever."""
 
 STAGES = ("Starting", "Downloading", "Training", "Uploading")
 MESSAGES = {
@@ -39,8 +41,9 @@ class JobState:
     transitions: of SecondaryStatusTransitions, times in epoch seconds · home: its directory
     handles: host → its live process · read: host → bytes of its events taken in
     exits: host → code, of those that ended for good · attempts: host → starts so far
-    deaths: in a row without new progress, died: time of the last · stop: how a stop in progress
-    will end (Stopped or MaxRuntimeExceeded) · metrics: the last value of each
+    deaths: in a row without new progress, dying: time of the first, died: of the last
+    stop: how a stop in progress will end (Stopped or MaxRuntimeExceeded)
+    metrics: the last value of each
     """
 
     home: str
@@ -56,6 +59,7 @@ class JobState:
     started: float | None = None
     ended: float | None = None
     deaths: int = 0
+    dying: float | None = None
     died: float | None = None
     progress: float | None = None
     progress_message: str | None = None
@@ -192,8 +196,9 @@ def _bury(state: JobState, seen: Mapping[str, Seen], now: float) -> tuple[JobSta
 
 
 def _died(state: JobState, found: Seen, now: float) -> tuple[JobState, str | None]:
-    state = replace(state, deaths=state.deaths + 1, died=now)
-    if state.deaths >= MOST_DEATHS:
+    dying = now if state.dying is None else state.dying
+    state = replace(state, deaths=state.deaths + 1, dying=dying, died=now)
+    if state.deaths >= MOST_DEATHS and now - dying >= DYING_SECONDS:
         return state, f"AlgorithmError: died {state.deaths} times without progress. {why(found)}"
     message = f"{MESSAGES['Restarting']} (attempt {state.deaths + 1})"
     return enter(state, "Restarting", message, now), None
@@ -243,7 +248,7 @@ def _metric(state: JobState, event: Event) -> JobState:
 
 def _progress(state: JobState, event: Event) -> JobState:
     if event.value is not None and event.value > (state.progress or 0.0):
-        state = replace(state, progress=event.value, deaths=0)
+        state = replace(state, progress=event.value, deaths=0, dying=None)
     return replace(state, progress_message=event.message or state.progress_message)
 
 
