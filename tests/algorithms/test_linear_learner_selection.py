@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from tests.algorithms.test_linear_learner import answers, binary, train
 from tidemill.algorithms.linear_learner import DECLARATION
@@ -59,6 +60,39 @@ def test_no_other_threshold_has_a_better_f_score(beta: float) -> None:
         for t in np.linspace(-2, 3, 26)
     ]
     assert found.f_beta(beta) >= max(rivals) - 1e-3
+
+
+def by_hand(criterion: str, said: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> float:
+    """What the criterion ranks one decision by, from scikit-learn's scores of it."""
+    precision, recall, f_beta, _ = precision_recall_fscore_support(
+        truth, said, beta=2.0 if criterion == "f_beta" else 1.0, average="binary",
+        sample_weight=rows, zero_division=0,
+    )  # fmt: skip
+    if criterion == "accuracy":
+        return float(accuracy_score(truth, said, sample_weight=rows))
+    if criterion == "precision_at_target_recall":
+        return float(1 + precision if recall >= 0.7 else recall - 0.7)
+    if criterion == "recall_at_target_precision":
+        return float(1 + recall if precision >= 0.6 else precision - 0.6)
+    return float(f_beta)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("criterion", [c for c in CRITERIA if "loss" not in c])
+def test_no_threshold_at_all_would_be_better(criterion: str, seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    truth = draws.random(400) < 0.3
+    scores = (draws.normal(size=400) * 2 + 1.5 * truth - 3).round(1) + 0.04
+    rows = draws.integers(1, 4, 400).astype(float)
+    given = LinearLearnerHyperparameters(
+        predictor_type="binary_classifier", f_beta=2.0, target_recall=0.7, target_precision=0.6,
+        binary_classifier_model_selection_criteria=criterion,
+    )  # fmt: skip
+    histogram = ScoreHistogram.of(scores[:, None], truth, rows)
+    _, threshold = choose(given, histogram, np.array([0.5]))
+    reached = by_hand(criterion, scores >= threshold, truth, rows)
+    rivals = [by_hand(criterion, scores >= t, truth, rows) for t in [*np.unique(scores), 99]]
+    assert reached == pytest.approx(max(rivals))
 
 
 def test_a_target_out_of_reach_is_approached() -> None:
