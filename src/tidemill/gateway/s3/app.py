@@ -87,7 +87,8 @@ def _told(error: Exception, request: Request) -> Problem:
     if isinstance(error, TidemillError):
         return explain(error)
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Problem("InternalError", 500, f"We encountered an internal error: {error}.")
+    # What went wrong inside is for the operator's log alone.
+    return Problem("InternalError", 500, "We encountered an internal error. Please try again.")
 
 
 def _operation(call: Call) -> Operation:
