@@ -92,6 +92,19 @@ def test_a_platform_starts_is_seen_and_leaves_nothing_running(home: Home) -> Non
 
 @pytest.mark.serial
 @pytest.mark.slow
+def test_a_home_too_deep_for_sockets_leaves_nothing_outside_of_it(tmp_path: Path) -> None:
+    deep = Home(tmp_path / ("d" * 120))
+    try:
+        assert ping(start(deep).url) == 200
+        assert deep.sockets.is_dir()
+        assert not deep.sockets.is_relative_to(tmp_path)
+    finally:
+        server.stop(deep)
+    assert not deep.sockets.exists()
+
+
+@pytest.mark.serial
+@pytest.mark.slow
 def test_a_killed_part_is_started_again_and_the_port_never_refuses(home: Home) -> None:
     made = start(home)
     for name in ("router", "control-plane", "router"):

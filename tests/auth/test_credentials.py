@@ -35,6 +35,16 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
         load_or_create(tmp_path / "credentials", {"TIDEMILL_ACCESS_KEY_ID": "AK"})
 
 
+@pytest.mark.parametrize(("key", "secret"), [("a key", "s"), ("a/key", "s"), ("key", "a secret")])
+def test_a_pair_that_nothing_can_be_signed_with_is_refused(
+    tmp_path: Path, key: str, secret: str
+) -> None:
+    pair = {"TIDEMILL_ACCESS_KEY_ID": key, "TIDEMILL_SECRET_ACCESS_KEY": secret}
+    with pytest.raises(Invalid, match="TIDEMILL_ACCESS_KEY_ID must be"):
+        load_or_create(tmp_path / "credentials", pair)
+    assert not (tmp_path / "credentials").exists()
+
+
 def test_many_at_once_get_one_pair(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         made = list(pool.map(lambda _: load_or_create(tmp_path / "credentials", {}), range(64)))

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -150,6 +151,8 @@ class _Supervisor:
             part.reap()
         if self._stopping:  # not when a start has failed: what was adopted goes on
             workers.end_all(self._home)
+            if self._home.sockets != self._home.run:
+                shutil.rmtree(self._home.sockets, ignore_errors=True)
         with suppress(FileNotFoundError):
             self._home.server.unlink()
         self._bell.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import string
 import tempfile
@@ -15,6 +16,9 @@ from pathlib import Path
 from tidemill.errors import Invalid
 
 VARIABLES = ("TIDEMILL_ACCESS_KEY_ID", "TIDEMILL_SECRET_ACCESS_KEY")
+
+# A signature names the key between slashes and commas of a header.
+_KEY, _SECRET = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,12 @@ def _first(environ: Mapping[str, str]) -> Credentials:
             " and ".join(VARIABLES) + " must be set together",
             got="one of them",
             do="Set both, or neither to have random keys made.",
+        )
+    if key and not (_KEY.fullmatch(key) and _SECRET.fullmatch(secret)):
+        raise Invalid(
+            f"{VARIABLES[0]} must be of letters, digits, '_', '-', '.', its secret without spaces",
+            got=key,
+            do="Requests could not be signed with anything else.",
         )
     if key:
         return Credentials(key, secret)
