@@ -6,7 +6,9 @@ import socket
 import struct
 from collections.abc import Mapping
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -223,3 +225,21 @@ def test_noise_on_the_port_disturbs_nobody(
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         wire.sendall(noise)
     assert len(endpoint.predict([[1.0, 2.0]])["closest_cluster"]) == 1
+
+
+@pytest.mark.parametrize("megabytes", [0, 3, 80])
+def test_an_upload_that_is_refused_late_is_told_so_in_s3s_words(
+    megabytes: int, platform: Platform
+) -> None:
+    s3, bucket = platform.connection.client("s3"), platform.connection.bucket()
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "by-hand"})
+    # Without a content type of its own this client says that the bytes are a form, unsigned.
+    body = b"x" * (megabytes << 20)
+    with pytest.raises(HTTPError) as refusal:
+        urlopen(Request(url, data=body, method="PUT"))
+    assert refusal.value.code == 403
+    assert b"<Error><Code>SignatureDoesNotMatch</Code>" in refusal.value.read()
+    refusal.value.close()
+    untyped = Request(url, data=body, method="PUT", headers={"Content-Type": ""})
+    with urlopen(untyped) as answer:
+        assert answer.status == 200

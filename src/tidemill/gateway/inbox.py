@@ -10,7 +10,7 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-MOST_WASTED = 64 << 20  # bytes
+MOST_WASTED = 5 << 30  # bytes: of the largest upload in one piece, the client reads why it failed
 
 
 class Inbox:

@@ -43,18 +43,20 @@ class Seen:
             name, value = name.decode("latin-1").lower(), value.decode("latin-1")
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         target = headers.get("x-amz-target", "")
-        dialect = _dialect(path, sent, headers, target)
+        dialect = _dialect(scope["method"], path, sent, headers, target)
         return cls(scope["method"], path, sent, headers, target, dialect)
 
 
-def _dialect(path: str, sent: str, headers: Mapping[str, str], target: str) -> Dialect:
+def _dialect(method: str, path: str, sent: str, headers: Mapping[str, str], target: str) -> Dialect:
     if target:
         return "json"
     match = _SCOPE.search(headers.get("authorization", "")) or _SCOPE.search(sent)
     service = match[1] if match else ""
     if service == "s3":
         return "s3"
-    if service in _QUERY_SERVICES or (not service and headers.get("content-type", "")[:33] == FORM):
+    # Clients call any upload a form when they are not told what it is: a query call goes to "/".
+    is_form = (method, path) == ("POST", "/") and headers.get("content-type", "")[:33] == FORM
+    if service in _QUERY_SERVICES or (not service and is_form):
         return "query"
     if service == "sagemaker" or _RUNTIME.match(path):
         return "rest-json"
