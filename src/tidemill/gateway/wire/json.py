@@ -13,6 +13,9 @@ from tidemill.gateway.wire.errors import Fault
 from tidemill.gateway.wire.model import Shape
 
 _BIGGEST = {"integer": 2**31, "long": 2**63}
+# Steps of a path. Some shapes hold themselves, and a thread's stack is not the place to find out;
+# the deepest request that AWS describes takes some twenty.
+_DEEPEST = 120
 _TOKENS = {str: "STRING", int: "NUMBER", float: "NUMBER", bool: "BOOLEAN"}
 
 
@@ -48,6 +51,8 @@ def _bad(message: str) -> Fault:
 
 
 def _value(value: Any, shape: Shape, at: str) -> Any:
+    if at.count(".") > _DEEPEST:
+        raise _bad("The request is nested too deeply to be read")
     return _READERS[shape.kind](value, shape, at)
 
 
