@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch
+from tidemill.data.content_type import ContentType
 
 State = TypeVar("State")
 Columns = Mapping[str, NDArray[Any]]
@@ -44,6 +46,23 @@ class Model(Protocol):
     """
 
     def predict(self, batch: Batch) -> Columns: ...
+
+
+class Dialogue(Protocol):
+    """How requests become rows and answers bytes, for algorithms that have their own way.
+
+    accepts: media types that answers can have, the preferred one first
+    """
+
+    accepts: Sequence[str]
+
+    def decode(self, body: bytes, content_type: ContentType) -> Batch:
+        """The rows of one request; raises UnsupportedType for its type, else InvalidData."""
+        ...
+
+    def encode(self, columns: Columns, batch: Batch, accept: ContentType) -> bytes:
+        """The answer to the rows of one request; accept: one of ``accepts``, with parameters."""
+        ...
 
 
 class Evaluation(Protocol):
@@ -90,6 +109,19 @@ class Algorithm(ABC, Generic[State]):
 
     @abstractmethod
     def finalize(self, state: State) -> Model: ...
+
+    def reopen(self, state: State, *, leads: bool = True) -> State:
+        """The state that an earlier training ended with, ready to take in further rows.
+
+        The earlier algorithm may have had other hyperparameters: ``finalize`` of what comes back
+        is the model that these hyperparameters make of all that was seen, without its data; with
+        the same ones it is the earlier model. Passes and epochs count anew. Raises Invalid where
+        the hyperparameters cannot go with the state (another ``feature_dim``).
+
+        leads: whether this worker is the one to count what was seen before. The others start from
+        it too, but where ``merge`` adds evidence up they must bring none of it along a second time.
+        """
+        return state
 
     def evaluate(self, model: Any, batch: Batch) -> Evaluation | None:
         """Evidence of the model's quality on labelled (or any) rows; None when it has none."""
@@ -158,6 +190,13 @@ class Declaration:
     silent
     response_key: the JSON answer's list · csv_accept: content type answered to CSV when the
     request names no Accept
+    response_columns: of each row's answer; verbose_columns: more of them, for ``verbose=true`` in
+    the Accept header
+    default_content_type: of a channel, or request, that names none
+    most_hosts: instances that a job may have; None for any number
+    dialogue: in place of the common requests and answers
+    exports: further files of the artifact, for other tools, from the model
+    imports: the model from the files of an artifact that Tidemill did not write
     """
 
     name: str
@@ -172,3 +211,9 @@ class Declaration:
     response_key: str = "predictions"
     csv_accept: str = "text/csv"
     response_columns: tuple[str, ...] = ()
+    verbose_columns: tuple[str, ...] = ()
+    default_content_type: str = VECTORS[0]
+    most_hosts: int | None = None
+    dialogue: Dialogue | None = None
+    exports: Callable[[Any], Mapping[str, bytes]] | None = None
+    imports: Callable[[Path], Any] | None = None

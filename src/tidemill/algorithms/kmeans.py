@@ -152,7 +152,7 @@ class KMeans(Algorithm[KMeansState]):
         names = self.hyperparameters.eval_metrics
         return KMeansEvaluation(float(distances**2 @ weights), float(weights.sum()), names)
 
-    def reopen(self, state: KMeansState) -> KMeansState:
+    def reopen(self, state: KMeansState, *, leads: bool = True) -> KMeansState:
         """The state with its centres, as heavy as their rows, following a stream once more."""
         return replace(state, sums=np.zeros((0, state.centres.shape[1])), counts=np.zeros(0))
 

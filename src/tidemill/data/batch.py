@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.data.text import Text, join_text
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
@@ -62,11 +64,13 @@ class Batch:
     features : (rows, columns) float32, dense (C-contiguous) or Csr
     labels   : (rows,) or (rows, width) float32, or None where the channel carries none
     weights  : (rows,) float32, or None for all ones
+    text     : the rows where they are lines of text, whose features then have no columns
     """
 
     features: Floats | Csr
     labels: Floats | None = None
     weights: Floats | None = None
+    text: Text | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -89,6 +93,7 @@ class Batch:
             else features[cut],
             None if self.labels is None else self.labels[cut],
             None if self.weights is None else self.weights[cut],
+            None if self.text is None else self.text.rows(start, min(stop, len(self))),
         )
 
     def take(self, order: Integers) -> Batch:
@@ -100,6 +105,7 @@ class Batch:
             else self.features.take(order, axis=0),
             None if self.labels is None else self.labels.take(order, axis=0),
             None if self.weights is None else self.weights.take(order),
+            None if self.text is None else self.text.take(order),
         )
 
     def split(self, rows: int) -> Iterator[Batch]:
@@ -111,7 +117,7 @@ class Batch:
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """All rows of one or more batches of one width as one batch; a single one is given back.
 
-    Dense and sparse together become sparse. Labels and weights must be in all or in none.
+    Dense and sparse together become sparse. Labels, weights and text must be in all or in none.
     """
     if len(batches) == 1:
         return batches[0]
@@ -123,7 +129,13 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         else _join([f if isinstance(f, Csr) else to_csr(f) for f in features]),
         _stack([b.labels for b in batches]),
         _stack([b.weights for b in batches]),
+        join_text(texts) if (texts := [b.text for b in batches if b.text is not None]) else None,
     )
+
+
+def of_text(text: Text, labels: Floats | None = None) -> Batch:
+    """A batch whose rows are lines of text."""
+    return Batch(np.empty((len(text), 0), np.float32), labels, text=text)
 
 
 def floats(array: NDArray[Any]) -> Floats:

@@ -76,10 +76,17 @@ class Case:
 
     def trained(self, batches: Sequence[Batch] | None = None, **more: Any) -> Any:
         """The model after all the passes that the algorithm wants."""
-        algorithm = self.algorithm()
+        return self.algorithm().finalize(self.learned(batches, **more))
+
+    def learned(self, batches: Sequence[Batch] | None = None, **more: Any) -> Any:
+        """The state after all the passes that the algorithm wants."""
         train = Stream(self.stream if batches is None else batches)
         held_out = Stream(self.held_out) if self.held_out else None
-        return algorithm.finalize(fit(algorithm, train, held_out=held_out, **more))
+        return fit(self.algorithm(), train, held_out=held_out, **more)
+
+    def reopened(self, state: Any, *, leads: bool = True) -> Any:
+        """A state that training ended with, from its bytes, as a new training begins with it."""
+        return self.algorithm().reopen(self.copied(state), leads=leads)
 
     def copied(self, state: Any) -> Any:
         """The state again, from its bytes."""
@@ -137,19 +144,30 @@ def check_workers_that_share_the_rows_lose_little(case: Case) -> None:
 
 def check_workers_that_share_every_pass_lose_little(case: Case) -> None:
     """As a job of two hosts does: they part after each pass and merge at its end."""
-    algorithm, halves = case.algorithm(), (case.stream[::2], case.stream[1::2])
-    state = algorithm.start()
-    for _ in range(1000):
-        parts = [case.fold(half, case.copied(state)) for half in halves]
-        state = algorithm.merge(*parts)
-        for batch in case.held_out:
-            state = algorithm.hold_out(state, batch)
-        state = algorithm.close_pass(state)
-        if not algorithm.wants_another_pass(state):
-            break
-    else:
-        raise AssertionError("the algorithm never has enough")
-    _lose_little(case, algorithm.finalize(state), case.trained())
+    start = case.algorithm().start()
+    shared = _learned_by_two(case, case.stream, start, start)
+    _lose_little(case, case.algorithm().finalize(shared), case.trained())
+
+
+def check_reopening_changes_nothing(case: Case) -> None:
+    state = case.learned()
+    wanted = case.algorithm().finalize(case.copied(state))
+    case.same(case.algorithm().finalize(case.reopened(state)), wanted)
+
+
+def check_going_on_with_new_rows_is_as_good_as_all_at_once(case: Case) -> None:
+    old, new = _old_and_new(case)
+    before = case.learned(old)
+    after = case.trained(new, resume=Position(case.reopened(before)))
+    _as_good_as_all(case, after)
+
+
+def check_workers_going_on_count_what_was_seen_once(case: Case) -> None:
+    old, new = _old_and_new(case)
+    before = case.learned(old)
+    starts = case.reopened(before), case.reopened(before, leads=False)
+    after = case.algorithm().finalize(_learned_by_two(case, new, *starts))
+    _as_good_as_all(case, after)
 
 
 def check_batch_size_does_not_matter(case: Case) -> None:
@@ -316,6 +334,34 @@ def _lose_little(case: Case, shared: Any, alone: Any) -> None:
     assert loses <= case.slack * abs(wanted.value), (
         f"{got.name} {got.value} by two workers, {wanted.value} by one"
     )
+
+
+def _as_good_as_all(case: Case, model: Any) -> None:
+    """A model is what training on all rows at once gives, or nearly as good."""
+    if case.algorithm().exact:
+        case.same(model, case.trained())
+    else:
+        _lose_little(case, model, case.trained())
+
+
+def _old_and_new(case: Case) -> tuple[Sequence[Batch], Sequence[Batch]]:
+    half = len(case.stream) // 2
+    return case.stream[:half], case.stream[half:]
+
+
+def _learned_by_two(case: Case, batches: Sequence[Batch], first: Any, second: Any) -> Any:
+    """The state of two workers that share every pass, begun with these states."""
+    algorithm, starts = case.algorithm(), (first, second)
+    for _ in range(1000):
+        parts = [case.fold(batches[i::2], case.copied(starts[i])) for i in range(2)]
+        state = algorithm.merge(*parts)
+        for batch in case.held_out:
+            state = algorithm.hold_out(state, batch)
+        state = algorithm.close_pass(state)
+        if not algorithm.wants_another_pass(state):
+            return state
+        starts = (state, state)
+    raise AssertionError("the algorithm never has enough")
 
 
 def _cut_everywhere(case: Case) -> Iterator[Any]:

@@ -90,7 +90,7 @@ class LinearLearner(Algorithm[LinearState]):
     def start(self) -> LinearState:
         return LinearState()
 
-    def reopen(self, state: LinearState) -> LinearState:
+    def reopen(self, state: LinearState, *, leads: bool = True) -> LinearState:
         """The state of a training that ended, ready for another pass of steps."""
         return replace(state, phase=TRAIN)
 

@@ -1,0 +1,71 @@
+"""The sample of a stream: uniform, the same however the stream is cut, and merged exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tidemill.stats.reservoir import Reservoir, empty
+
+
+def _sampled(rows: np.ndarray, size: int, batch: int, seed: int = 1) -> Reservoir:
+    sample = empty(size, rows.shape[1])
+    for at in range(0, len(rows), batch):
+        part = rows[at : at + batch]
+        sample = sample.add(part, np.zeros((len(part), 0), np.float32), seed)
+    return sample
+
+
+def _column(values: range) -> np.ndarray:
+    return np.array(values, np.float32)[:, None]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1000])
+def test_the_batch_size_does_not_matter(batch: int) -> None:
+    rows = _column(range(1000))
+    np.testing.assert_array_equal(
+        _sampled(rows, 50, batch).rows, _sampled(rows, 50, len(rows)).rows
+    )
+
+
+def test_every_row_is_as_likely_as_any_other() -> None:
+    rows = _column(range(100))
+    hits = np.zeros(100)
+    for seed in range(2000):
+        hits[_sampled(rows, 10, 100, seed).rows[:, 0].astype(int)] += 1
+    # 200 expected of each, with a standard deviation of 13.4.
+    assert abs(hits - 200).max() < 5 * 13.4
+
+
+def test_merging_is_associative_and_keeps_the_smallest_keys() -> None:
+    a, b, c = (_sampled(_column(range(s, s + 300)), 40, 64) for s in (0, 1000, 2000))
+    left, right = a.merge(b).merge(c), a.merge(b.merge(c))
+    np.testing.assert_array_equal(left.rows, right.rows)
+    every = np.sort(np.concatenate([a.keys, b.keys, c.keys]))
+    np.testing.assert_array_equal(left.keys, every[:40])
+    assert left.seen == 900
+
+
+def test_an_empty_sample_changes_nothing() -> None:
+    some = _sampled(_column(range(30)), 8, 10)
+    for merged in (some.merge(empty(8, 1)), empty(8, 1).merge(some)):
+        np.testing.assert_array_equal(merged.rows, some.rows)
+
+
+def test_a_smaller_size_is_the_sample_that_it_would_have_been() -> None:
+    rows = _column(range(500))
+    small = _sampled(rows, 60, 64).resized(20)
+    np.testing.assert_array_equal(small.rows, _sampled(rows, 20, 64).rows)
+
+
+def test_rows_that_come_after_reopening_draw_other_keys() -> None:
+    rows = _column(range(50))
+    first = _sampled(rows, 200, 50)
+    again = first.reopened().add(rows, np.zeros((50, 0), np.float32), 1)
+    assert len(np.unique(again.keys)) == 100
+
+
+def test_labels_stay_with_their_rows() -> None:
+    rows = _column(range(200))
+    sample = empty(20, 1, labels=1).add(rows, rows * 2, 3)
+    np.testing.assert_array_equal(sample.labels, sample.rows * 2)
