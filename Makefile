@@ -17,8 +17,8 @@ quickstart: $(STAMP)
 	$(BIN)/python -m tidemill.cli.quickstart
 
 lint: $(STAMP)
-	$(BIN)/ruff format --check src tests bench docs examples
-	$(BIN)/ruff check src tests bench docs examples
+	$(BIN)/ruff format --check src tests bench docs examples *.py
+	$(BIN)/ruff check src tests bench docs examples *.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

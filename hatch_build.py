@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KERNELS = Path(__file__).parent / "src" / "tidemill" / "kernels"
+RECIPE = Path(__file__).parent / "build_kernels.py"
 
 
 class Kernels(BuildHookInterface[Any]):
@@ -25,4 +25,4 @@ class Kernels(BuildHookInterface[Any]):
 
 
 def _recipe() -> dict[str, Any]:
-    return runpy.run_path(str(KERNELS / "build.py"))
+    return runpy.run_path(str(RECIPE))

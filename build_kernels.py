@@ -1,7 +1,7 @@
-"""Compile the kernels: each ``NAME.c`` beside this file into ``NAME.so``. Run: ``python build.py``.
+"""Compile the kernels: each ``src/tidemill/kernels/NAME.c`` into a ``NAME.so`` beside it.
 
-Imports nothing of ours, for the package's build runs it before there is a package. The compiler is
-``$CC``, else ``cc``, else the one that the Python package ``ziglang`` brings.
+``python build_kernels.py [NAME …]``; installing the package runs it too. The compiler is ``$CC``,
+else ``cc``, else the one that the Python package ``ziglang`` brings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS = (
     "-Wall",
     "-Wextra",
 )
-HERE = Path(__file__).resolve().parent
+KERNELS = Path(__file__).resolve().parent / "src" / "tidemill" / "kernels"
 
 
 def compiler() -> list[str] | None:
@@ -42,7 +42,7 @@ def compiler() -> list[str] | None:
 
 
 def build(
-    directory: Path = HERE,
+    directory: Path = KERNELS,
     names: Sequence[str] = (),
     *,
     into: Path | None = None,
