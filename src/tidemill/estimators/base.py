@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ try:
         ClusterMixin,
         RegressorMixin,
         TransformerMixin,
+        clone,
     )
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
@@ -42,6 +44,7 @@ __all__ = [
     "ClassNamePrefixFeaturesOutMixin",
     "ClassifierMixin",
     "ClusterMixin",
+    "Expressive",
     "InMemory",
     "InvalidInput",
     "RegressorMixin",
@@ -75,6 +78,27 @@ class InMemory:
         for at in range(start.offset, len(self.rows), self.batch_rows):
             stop = min(at + self.batch_rows, len(self.rows))
             yield self.rows.rows(at, stop), Cursor(offset=stop)
+
+
+class Expressive:
+    """A fitted estimator makes others of its state, without its data.
+
+    An estimator that mixes this in says in ``_adopt`` how a new one with other parameters becomes
+    fitted from an earlier one: ``state_``, ``n_features_in_`` and whatever fitting shows.
+    """
+
+    def finalize(self, **parameters: Any) -> Self:
+        """A fitted estimator with these parameters changed, made from ``state_`` alone.
+
+        Raises Invalid where the state cannot tell what other parameters would have given.
+        """
+        check_is_fitted(self, "state_")
+        other = clone(self).set_params(**parameters)
+        other._adopt(self)
+        return other  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def _adopt(self, fitted: Self) -> None: ...
 
 
 def features_of(estimator: Any, X: Any, *, reset: bool) -> Floats | Csr:
