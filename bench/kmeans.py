@@ -35,8 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.measure import Row, data_directory, interleaved, write
-from tidemill.algorithms.kmeans import KMeans as Algorithm
-from tidemill.algorithms.kmeans_hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans.hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans.learner import KMeans as Algorithm
 from tidemill.data.batch import Batch
 from tidemill.estimators.base import InMemory, one_blas_thread
 from tidemill.estimators.kmeans import KMeans

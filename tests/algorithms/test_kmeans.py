@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tidemill.algorithms import local_lloyd
 from tidemill.algorithms.hyperparameters import read
-from tidemill.algorithms.kmeans import DECLARATION, KMeans, KMeansModel, KMeansState
-from tidemill.algorithms.kmeans_hyperparameters import KMeansHyperparameters
-from tidemill.algorithms.nearest import gather, labels_of, origin_of
+from tidemill.algorithms.kmeans import local_lloyd
+from tidemill.algorithms.kmeans.declaration import DECLARATION
+from tidemill.algorithms.kmeans.hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans.learner import KMeans
+from tidemill.algorithms.kmeans.model import KMeansModel
+from tidemill.algorithms.kmeans.nearest import gather, labels_of, origin_of
+from tidemill.algorithms.kmeans.state import KMeansState
 from tidemill.artifact.codec import to_bytes
 from tidemill.data.batch import Batch, Floats, to_csr
 from tidemill.errors import Invalid, InvalidData

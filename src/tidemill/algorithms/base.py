@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -16,6 +16,8 @@ from tidemill.data.content_type import ContentType
 State = TypeVar("State")
 Columns = Mapping[str, NDArray[Any]]
 """Answers by name: each (rows,) or (rows, width)."""
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""What ``map`` does, perhaps side by side: results come in the order of the items."""
 VECTORS = (
     "application/x-recordio-protobuf",
     "text/csv",

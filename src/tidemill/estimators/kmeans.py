@@ -10,11 +10,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.kmeans import KMeans as Algorithm
-from tidemill.algorithms.kmeans import KMeansState
-from tidemill.algorithms.kmeans_hyperparameters import KMeansHyperparameters
-from tidemill.algorithms.kmeans_model import KMeansModel
-from tidemill.algorithms.nearest import Each
+from tidemill.algorithms.base import Each
+from tidemill.algorithms.kmeans.hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans.learner import KMeans as Algorithm
+from tidemill.algorithms.kmeans.model import KMeansModel
+from tidemill.algorithms.kmeans.state import KMeansState
 from tidemill.data.batch import Batch, Floats
 from tidemill.estimators.base import (
     BaseEstimator,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.workers.places import KMEANS, Place, start
-from tidemill.algorithms.kmeans_model import KMeansModel
+from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.artifact.archive import MODEL, pack
 from tidemill.artifact.codec import to_bytes
 from tidemill.spec.frame import REQUEST, Frame, unpack

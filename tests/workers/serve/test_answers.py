@@ -14,7 +14,7 @@ import pytest
 from tests.workers.serve.replicas import CENTRES, CSV, JSON, LINES, RECORDIO, nearest
 from tidemill import registry
 from tidemill.algorithms.base import Columns
-from tidemill.algorithms.kmeans_model import KMeansModel
+from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.data.batch import Batch
 from tidemill.data.recordio.encode import records
 from tidemill.spec.frame import REQUEST, Frame

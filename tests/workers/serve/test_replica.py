@@ -23,7 +23,7 @@ from tests.workers.serve.replicas import (
     serve_task,
     wait_until_ready,
 )
-from tidemill.algorithms.kmeans_model import KMeansModel
+from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.artifact.archive import MODEL, with_manifest
 from tidemill.artifact.codec import to_bytes
 from tidemill.spec.frame import HEADER, PING, PONG, pack

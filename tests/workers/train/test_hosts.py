@@ -20,7 +20,7 @@ from tests.workers.places import (
     job,
     train,
 )
-from tidemill.algorithms.kmeans_model import KMeansModel
+from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.algorithms.linear_learner.model import LinearModel
 from tidemill.artifact.archive import MODEL, extract
 from tidemill.artifact.codec import from_bytes

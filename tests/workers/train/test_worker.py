@@ -26,7 +26,7 @@ from tests.workers.places import (
     train,
     train_here,
 )
-from tidemill.algorithms.kmeans_model import KMeansModel
+from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.artifact.archive import MODEL, extract
 from tidemill.artifact.codec import from_bytes
 from tidemill.spec.channel import Channel

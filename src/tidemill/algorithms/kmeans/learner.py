@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from tidemill.algorithms import local_lloyd
-from tidemill.algorithms.base import Algorithm, Declaration, Measure, MetricDeclaration
-from tidemill.algorithms.kmeans_hyperparameters import KMeansHyperparameters
-from tidemill.algorithms.kmeans_model import KMeansEvaluation, KMeansModel, width_error
-from tidemill.algorithms.nearest import (
+from tidemill.algorithms.base import Algorithm, Each, Measure
+from tidemill.algorithms.kmeans import local_lloyd
+from tidemill.algorithms.kmeans.hyperparameters import KMeansHyperparameters
+from tidemill.algorithms.kmeans.model import KMeansEvaluation, KMeansModel, width_error
+from tidemill.algorithms.kmeans.nearest import (
     Doubles,
-    Each,
     Evidence,
     Labels,
     gather,
@@ -28,6 +27,7 @@ from tidemill.algorithms.nearest import (
     positive,
     rows_of,
 )
+from tidemill.algorithms.kmeans.state import KMeansState, empty, follows
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import Invalid, InvalidData
 
@@ -36,36 +36,6 @@ _AUTO_TRIALS = 10
 _POOLING = local_lloyd.Settings(max_iter=10, tol=1e-3)
 # What a draw of random numbers is for; with the counters it makes the key of its generator.
 _SEEDING, _MERGING, _REDUCING = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class KMeansState:
-    """Weighted centres, and what this pass has gathered about them; at most K x columns floats.
-
-    While the stream is followed there are up to K centres, each the mean of ``weights`` rows, and
-    ``sums`` is empty. In later passes there are k that stand still until the pass is closed.
-    All is relative to ``origin``.
-
-    loss: squared distances of the rows to the centre that stands for them · weight: seen in this
-    pass · sums, counts: of the rows nearest to each centre in this pass · rows: of the first pass
-    batches: counts for randomness · passes: closed ones · msd: of the last of them
-    gain: share of the loss that its move saved
-    answer: the k centres that the K were reduced to, until more rows come
-    """
-
-    origin: Floats
-    centres: Floats
-    weights: Doubles
-    sums: Doubles
-    counts: Doubles
-    loss: float = 0.0
-    weight: float = 0.0
-    rows: int = 0
-    batches: int = 0
-    passes: int = 0
-    msd: float | None = None
-    gain: float = 1.0
-    answer: Floats | None = None
 
 
 class KMeans(Algorithm[KMeansState]):
@@ -101,7 +71,7 @@ class KMeans(Algorithm[KMeansState]):
         self._each = each
 
     def start(self) -> KMeansState:
-        return _empty(self.hyperparameters.feature_dim or 0)
+        return empty(self.hyperparameters.feature_dim or 0)
 
     def update(self, state: KMeansState, batch: Batch) -> KMeansState:
         columns = self.hyperparameters.feature_dim or state.centres.shape[1]
@@ -110,9 +80,9 @@ class KMeans(Algorithm[KMeansState]):
         batch = positive(batch)
         if len(batch) == 0:
             return state
-        state = state if columns else _empty(batch.columns)
+        state = state if columns else empty(batch.columns)
         state = self._faded(state, len(batch))
-        if not _follows(state):
+        if not follows(state):
             return self._observe(state, batch)
         if state.rows == 0:
             state = replace(state, origin=origin_of(batch))
@@ -120,7 +90,7 @@ class KMeans(Algorithm[KMeansState]):
 
     def merge(self, left: KMeansState, right: KMeansState) -> KMeansState:
         """Join workers: K of the centres of both while following the stream, else the sums."""
-        if not _follows(left):
+        if not follows(left):
             return replace(
                 left,
                 sums=left.sums + right.sums,
@@ -141,7 +111,7 @@ class KMeans(Algorithm[KMeansState]):
                 do="Lower k, or train on more rows.",
             )
         centres = state.centres if state.answer is None else state.answer
-        if _follows(state) and state.answer is None:
+        if follows(state) and state.answer is None:
             centres = self._reduced(state)[0]
         # Fewer than k rows may differ from one another: then centres stand twice.
         return KMeansModel(np.resize(centres, (k, centres.shape[1])) + state.origin)
@@ -160,7 +130,7 @@ class KMeans(Algorithm[KMeansState]):
         state = replace(state, passes=state.passes + 1)
         if state.weight <= 0:
             return replace(state, gain=0.0)
-        return self._settled(state) if _follows(state) else self._moved(state)
+        return self._settled(state) if follows(state) else self._moved(state)
 
     def wants_another_pass(self, state: KMeansState) -> bool:
         gains = state.gain > self.hyperparameters.local_lloyd_tol
@@ -187,7 +157,7 @@ class KMeans(Algorithm[KMeansState]):
         return replace(
             state,
             weights=state.weights * left,
-            loss=state.loss * (left if _follows(state) else 1.0),
+            loss=state.loss * (left if follows(state) else 1.0),
             sums=state.sums * left,
             counts=state.counts * left,
         )
@@ -296,15 +266,6 @@ class KMeans(Algorithm[KMeansState]):
         return moved
 
 
-def _empty(columns: int) -> KMeansState:
-    none, nothing = np.zeros((0, columns)), np.zeros(0)
-    return KMeansState(nothing.astype(np.float32), none.astype(np.float32), nothing, none, nothing)
-
-
-def _follows(state: KMeansState) -> bool:
-    return len(state.sums) == 0
-
-
 def _stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
     """Every centre nearer to the mean of its newcomers, by their share of its weight."""
     total = state.weights + evidence.counts
@@ -348,32 +309,3 @@ def _infinite() -> InvalidData:
         got="NaN, infinity or an overflow",
         do="Replace missing values and scale huge ones before training.",
     )
-
-
-DECLARATION = Declaration(
-    name="kmeans",
-    title="K-Means",
-    hyperparameters=KMeansHyperparameters,
-    algorithm=KMeans,
-    model=KMeansModel,
-    metrics=(
-        MetricDeclaration(
-            "test:msd", r"#quality_metric: host=\S+, test msd <loss>=(\S+)", "Minimize"
-        ),
-        MetricDeclaration(
-            "test:ssd", r"#quality_metric: host=\S+, test ssd <loss>=(\S+)", "Minimize"
-        ),
-        MetricDeclaration(
-            "train:msd", r"#quality_metric: host=\S+, epoch=\S+, train msd <loss>=(\S+)", "Minimize"
-        ),
-        MetricDeclaration(
-            "train:progress", r"#progress_metric: host=\S+, completed (\S+) %", "Maximize"
-        ),
-        MetricDeclaration(
-            "train:throughput",
-            r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
-            "Maximize",
-        ),
-    ),
-    response_columns=("closest_cluster", "distance_to_cluster"),
-)

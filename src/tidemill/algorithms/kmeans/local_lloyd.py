@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidemill.algorithms.nearest import Doubles, Each, Evidence, Labels, gather
+from tidemill.algorithms.base import Each
+from tidemill.algorithms.kmeans.nearest import Doubles, Evidence, Labels, gather
 from tidemill.data.batch import Batch, Floats
 
 _SPARE = 3

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.algorithms.base import Each
 from tidemill.data.batch import Batch, Csr, Floats
 
 Doubles = NDArray[np.float64]
 Labels = NDArray[np.intp]
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""What ``map`` does, perhaps side by side: results come in the order of the items."""
 
 _BLOCK_BYTES = 8 << 20
 _FAR = 16.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidemill.algorithms.base import Columns, Measure
-from tidemill.algorithms.nearest import Each, Labels, block_rows, labels_of, origin_of, rows_of
+from tidemill.algorithms.base import Columns, Each, Measure
+from tidemill.algorithms.kmeans.nearest import Labels, block_rows, labels_of, origin_of, rows_of
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import InvalidData
 
