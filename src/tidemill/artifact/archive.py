@@ -24,6 +24,7 @@ from tidemill.errors import InvalidData
 FORMAT = 1
 MANIFEST = "manifest.json"
 MODEL = "model.safetensors"
+STATE = "state.safetensors"
 _GZIP = 31  # zlib's number for "with a gzip header", whose time it leaves at 0
 _DO = "Train the model again, or upload the model.tar.gz that a training job wrote, whole."
 _CHUNK = 1 << 20
@@ -75,7 +76,13 @@ def with_manifest(
 
 
 def extract(source: Path | bytes, directory: Path, limits: Limits | None = None) -> Manifest:
-    """Unpack into a directory (made if missing) and check every hash.
+    """Unpack into a directory (made if missing) and check every hash; raises InvalidData."""
+    unpack(source, directory, limits)
+    return check(directory)
+
+
+def unpack(source: Path | bytes, directory: Path, limits: Limits | None = None) -> None:
+    """Unpack any tar.gz into a directory (made if missing).
 
     Raises InvalidData for what is no such archive, is damaged, holds anything but plain files
     inside the directory, or is larger than ``limits``. Memory is bounded by a chunk.
@@ -93,7 +100,6 @@ def extract(source: Path | bytes, directory: Path, limits: Limits | None = None)
         raise InvalidData(
             "a model.tar.gz", got=f"{type(error).__name__}: {error}", do=_DO
         ) from error
-    return check(directory)
 
 
 def check(directory: Path) -> Manifest:

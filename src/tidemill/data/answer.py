@@ -59,8 +59,12 @@ def in_kind(content_type: str | None, csv_accept: str = types.CSV) -> str:
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: str | None, default: str = types.JSON) -> str:
+def negotiate(
+    accept: str | None, default: str = types.JSON, answered: Sequence[str] = ANSWERED
+) -> str:
     """The type to answer with: the supported one of the highest q, the first one among equals.
+
+    default: for no preference · answered: all that can be (a tuple)
 
     >>> negotiate("text/html, text/csv;q=0.5, application/*;q=0.9")
     'application/json'
@@ -68,14 +72,35 @@ def negotiate(accept: str | None, default: str = types.JSON) -> str:
     ranges = [part for part in (accept or "*/*").split(",") if part.strip()]
     wanted = [(q, media) for q, media in map(_range, ranges) if media is not None and q > 0]
     for _, media in sorted(wanted, key=lambda pair: -pair[0]):
-        found = _match(media, default)
+        found = _match(media, default, answered)
         if found:
             return found
     raise UnsupportedType(
-        f"Accept must allow one of {', '.join(ANSWERED)}",
+        f"Accept must allow one of {', '.join(answered)}",
         got=accept,
         do="Send one of these as Accept, or */*.",
     )
+
+
+@lru_cache(maxsize=256)
+def parameters_of(accept: str | None, media: str) -> Mapping[str, str]:
+    """The parameters that an Accept header gives to a type, under any of its names.
+
+    >>> parameters_of("application/json; verbose=true", "application/json")
+    {'verbose': 'true'}
+    """
+    for part in (accept or "").split(","):
+        named, parameters = types.split(part)
+        if types.ALIASES.get(named) == media:
+            return parameters
+    return {}
+
+
+@lru_cache(maxsize=256)
+def is_verbose(accept: str | None) -> bool:
+    """Whether the caller wants all that there is to say (``verbose=true`` in Accept)."""
+    parts = [types.split(part)[1] for part in (accept or "").split(",")]
+    return any(parameters.get("verbose", "").lower() == "true" for parameters in parts)
 
 
 def _range(part: str) -> tuple[float, str]:
@@ -86,13 +111,13 @@ def _range(part: str) -> tuple[float, str]:
         return 0.0, media
 
 
-def _match(media: str, default: str) -> str | None:
+def _match(media: str, default: str, answered: Sequence[str]) -> str | None:
     """The answer's type for one media range."""
     if media.endswith("/*"):
         prefix = "" if media == "*/*" else media[:-1]
-        return next((m for m in (default, *ANSWERED) if m.startswith(prefix)), None)
+        return next((m for m in (default, *answered) if m.startswith(prefix)), None)
     known = types.ALIASES.get(media)
-    return known if known in ANSWERED else None
+    return known if known in answered else None
 
 
 def _json(columns: Columns, response_key: str) -> bytes:

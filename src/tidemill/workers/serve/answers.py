@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from tidemill.algorithms.base import Declaration, Model
-from tidemill.data import answer
 from tidemill.data import content_type as types
 from tidemill.errors import Missing, TidemillError, UnsupportedType
 from tidemill.spec.frame import Frame
-from tidemill.workers.serve.deal import deal
-from tidemill.workers.serve.load import Load, load
+from tidemill.workers.serve.form import Form, form_of
+from tidemill.workers.serve.load import Load
 
 _TEXT = b"text/plain; charset=utf-8\n"
 _BUG = "The model failed on this request; the replica's log has the details."
@@ -52,39 +51,35 @@ class Answers:
     def _kind(self, kind: tuple[bytes, bytes], bodies: Sequence[bytes]) -> list[Answer]:
         """Answers to requests of one content type and accept."""
         content_type, accept = (text.decode("latin-1") or None for text in kind)
+        declared = self._declaration
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         try:
-            parsed = types.parse(content_type)
+            asked = types.parse(content_type or declared.default_content_type)
             status = HTTPStatus.NOT_ACCEPTABLE
-            default = answer.in_kind(content_type, self._declaration.csv_accept)
-            media = answer.negotiate(accept, default)
+            form = form_of(declared, asked, accept)
         except UnsupportedType as error:
             return [_refusal(status, str(error))] * len(bodies)
         found: list[Answer | None] = [None] * len(bodies)
         try:
-            loads, errors = load(bodies, parsed)
+            loads, errors = form.load(bodies)
         except Exception as error:
             return self._each(kind, bodies, error)
         for index, wrong in errors.items():
             found[index] = _refusal(_status_of(wrong), str(wrong))
         for each in loads:
-            answers = self._load(each, media, kind, bodies)
+            answers = self._load(each, form, kind, bodies)
             for index, made in zip(each.requests, answers, strict=True):
                 found[index] = made
         return [made for made in found if made is not None]
 
     def _load(
-        self, load: Load, media: str, kind: tuple[bytes, bytes], bodies: Sequence[bytes]
+        self, load: Load, form: Form, kind: tuple[bytes, bytes], bodies: Sequence[bytes]
     ) -> list[Answer]:
-        declared = self._declaration
         try:
-            columns = self._model.predict(load.batch)
-            parts = deal(
-                columns, load.counts, media, declared.response_key, declared.response_columns
-            )
+            parts = form.deal(self._model.predict(load.batch), load)
         except Exception as error:
             return self._each(kind, [bodies[i] for i in load.requests], error)
-        head = media.encode() + b"\n"
+        head = form.media.encode() + b"\n"
         return [Answer(HTTPStatus.OK, head, body) for body in parts]
 
     def _each(
@@ -108,6 +103,8 @@ def _kind_of(frame: Frame) -> tuple[bytes, bytes]:
 def _status_of(error: TidemillError) -> HTTPStatus:
     if isinstance(error, Missing):
         return HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, UnsupportedType):
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     return HTTPStatus.BAD_REQUEST
 
 

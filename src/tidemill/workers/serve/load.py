@@ -31,14 +31,14 @@ def load(
     bodies: Sequence[bytes], kind: ContentType
 ) -> tuple[list[Load], Mapping[int, TidemillError]]:
     """Batches of one width each, and what was wrong with the bodies that are in none."""
-    if len(bodies) > 1 and (joined := _together(bodies, kind)):
+    if len(bodies) > 1 and (joined := _in_one_go(bodies, kind)):
         batch, counts = joined
         return [Load(batch, range(len(bodies)), counts)], {}
-    return _one_by_one(bodies, kind)
+    return together(bodies, lambda body: request.decode(body, kind))
 
 
-def _together(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
-    """All bodies in one go, the quick way; None when one of them is out of the ordinary."""
+def _in_one_go(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
+    """All bodies, the quick way; None when one of them is out of the ordinary."""
     join = _JOINS.get(kind.media)
     try:
         return join(bodies, kind) if join else None
@@ -46,24 +46,30 @@ def _together(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts
         return None
 
 
-def _one_by_one(
-    bodies: Sequence[bytes], kind: ContentType
+def together(
+    bodies: Sequence[bytes], decode: Callable[[bytes], Batch]
 ) -> tuple[list[Load], Mapping[int, TidemillError]]:
-    alike: dict[tuple[int, bool], list[tuple[int, Batch]]] = {}
+    """The bodies decoded one by one, and joined with those that are alike."""
+    alike: dict[tuple[int, ...], list[tuple[int, Batch]]] = {}
     errors: dict[int, TidemillError] = {}
     for index, body in enumerate(bodies):
         try:
-            batch = request.decode(body, kind)
+            batch = decode(body)
         except TidemillError as error:
             errors[index] = error
         else:
-            key = (batch.columns, isinstance(batch.features, Csr))
-            alike.setdefault(key, []).append((index, batch))
+            alike.setdefault(_looks(batch), []).append((index, batch))
     loads = [
         Load(concatenate([b for _, b in found]), [i for i, _ in found], [len(b) for _, b in found])
         for found in alike.values()
     ]
     return loads, errors
+
+
+def _looks(batch: Batch) -> tuple[int, ...]:
+    """What two batches must have in common to be joined."""
+    has = (isinstance(batch.features, Csr), batch.labels is None, batch.weights is None)
+    return (batch.columns, *has, batch.text is None)
 
 
 def _join_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:

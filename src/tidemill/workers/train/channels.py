@@ -14,6 +14,7 @@ from tidemill.errors import Invalid, UnsupportedType
 from tidemill.spec.channel import Channel
 from tidemill.training.loop import Rows
 from tidemill.workers import inputs
+from tidemill.workers.train import earlier
 
 REQUIRED = "train"
 
@@ -44,6 +45,10 @@ class Channels:
     def __contains__(self, name: str) -> bool:
         return name in self._channels
 
+    def files(self, name: str) -> Sequence[Path]:
+        """The files of a channel on this host."""
+        return self._files[name]
+
     def rows(self, name: str) -> Rows:
         """The rows of a channel; there are none on a host that got no share of its objects."""
         self.reading = name
@@ -65,7 +70,7 @@ class Channels:
         return min(1.0, (cursor.shard + min(1.0, cursor.offset * files / size)) / files)
 
     def _open(self, channel: Channel) -> Rows | None:
-        kind = content_type.parse(channel.content_type)
+        kind = content_type.parse(channel.content_type or self._declaration.default_content_type)
         accepted = [content_type.parse(c).media for c in self._declaration.content_types]
         if kind.media not in accepted:
             raise UnsupportedType(
@@ -107,17 +112,21 @@ class _Watched:
 
 
 def check(declaration: Declaration, channels: Sequence[Channel]) -> None:
-    """Raise Invalid unless the job has the channels that the algorithm needs, and no others."""
-    accepted = ", ".join(declaration.channels)
+    """Raise Invalid unless the job has the channels that the algorithm needs, and no others.
+
+    One that goes on from an earlier model can do without rows: then a model is made of what was
+    seen before.
+    """
+    accepted = (*declaration.channels, earlier.CHANNEL)
     names = [c.name for c in channels]
     for name in names:
-        if name not in declaration.channels:
+        if name not in accepted:
             raise Invalid(
-                f"{declaration.name}: channels must be among {accepted}",
+                f"{declaration.name}: channels must be among {', '.join(accepted)}",
                 got=name,
                 do="Rename the channel in InputDataConfig, or take it out.",
             )
-    if REQUIRED not in names:
+    if REQUIRED not in names and earlier.CHANNEL not in names:
         raise Invalid(
             f"{declaration.name}: the channel {REQUIRED!r} is required",
             got=names,

@@ -8,9 +8,10 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from tidemill import registry
-from tidemill.algorithms.base import Declaration
+from tidemill.algorithms.base import Algorithm, Declaration
 from tidemill.artifact import archive
 from tidemill.artifact.codec import to_bytes
+from tidemill.errors import Invalid
 from tidemill.spec.training_job import MetricDefinition
 from tidemill.storage import uri
 from tidemill.workers import inputs
@@ -18,9 +19,10 @@ from tidemill.workers.failure import explain
 from tidemill.workers.log_lines import Log
 from tidemill.workers.metric_tap import MetricTap
 from tidemill.workers.peers import give_up
-from tidemill.workers.train.channels import Channels, check
+from tidemill.workers.train.channels import REQUIRED, Channels, check
+from tidemill.workers.train.earlier import CHANNEL, earlier_state
 from tidemill.workers.train.host import Host
-from tidemill.workers.train.learn import learn, test
+from tidemill.workers.train.learn import Learned, learn, remade, test
 from tidemill.workers.train.side_by_side import build
 
 
@@ -58,6 +60,7 @@ class Journey:
         declaration = registry.declaration(job.image)
         self._listen(declaration)
         check(declaration, job.channels)
+        _check_hosts(declaration, len(host.names))
         hyperparameters = registry.check(declaration.name, job.hyperparameters)
         self._log.configuration(
             _defaults(declaration), job.hyperparameters, asdict(hyperparameters)
@@ -72,14 +75,29 @@ class Journey:
         channels = Channels(declaration, job.channels, files, algorithm.batch_rows, hosts)
         self._channels = channels
         passes = getattr(hyperparameters, "epochs", 1)
-        learned = learn(host, declaration.name, algorithm, passes, channels, self._log)
+        learned = self._learned(declaration, algorithm, passes, channels)
         if learned.model is None or not host.leads:
             return End(stopped=learned.stopped)
         if not learned.stopped:
             test(algorithm, learned.model, channels, self._log)
         desk.status("Uploading", "Uploading generated training model")
-        artifact = self._upload(declaration.name, learned.model, asdict(hyperparameters))
+        artifact = self._upload(declaration, learned, asdict(hyperparameters))
         return End(artifact, learned.stopped)
+
+    def _learned(
+        self, declaration: Declaration, algorithm: Algorithm[Any], passes: int, channels: Channels
+    ) -> Learned:
+        """What comes of the rows, of an earlier training's state, or of both."""
+        host, name = self._host, declaration.name
+        start = None
+        if CHANNEL in channels:
+            files, scratch = channels.files(CHANNEL), host.home.root / "earlier"
+            before = earlier_state(declaration, algorithm, files, scratch)
+            start = algorithm.reopen(before, leads=host.leads)
+            self._log.info(f"Going on from the model in channel {CHANNEL!r}")
+            if REQUIRED not in channels:
+                return remade(name, algorithm, start, self._log)
+        return learn(host, name, algorithm, passes, channels, self._log, start)
 
     def _listen(self, declaration: Declaration) -> None:
         """Make metrics of the log lines; the hosts say the same, so one of them is enough."""
@@ -94,10 +112,17 @@ class Journey:
             if place is not None:
                 self._host.buckets.require(uri.parse(place)[0])
 
-    def _upload(self, name: str, model: Any, hyperparameters: Mapping[str, Any]) -> str:
-        job, buckets = self._host.job, self._host.buckets
+    def _upload(
+        self, declaration: Declaration, learned: Learned, hyperparameters: Mapping[str, Any]
+    ) -> str:
+        job, buckets, name = self._host.job, self._host.buckets, declaration.name
         begun = time.time()
-        files = {archive.MODEL: to_bytes(model)}
+        exported = declaration.exports(learned.model) if declaration.exports else {}
+        files = {
+            archive.MODEL: to_bytes(learned.model),
+            archive.STATE: to_bytes(learned.state),
+            **exported,
+        }
         output = uri.join(job.output_uri, job.name, "output")
         if job.compress:
             artifact = f"{output}/model.tar.gz"
@@ -111,6 +136,15 @@ class Journey:
         values = {name: 1000 * seconds for name, seconds in times.items()}
         self._log.metrics(name, "training", self._begun, values)
         return artifact
+
+
+def _check_hosts(declaration: Declaration, hosts: int) -> None:
+    if declaration.most_hosts is not None and hosts > declaration.most_hosts:
+        raise Invalid(
+            f"{declaration.name}: at most {declaration.most_hosts} instances can share a job",
+            got=hosts,
+            do="Lower InstanceCount.",
+        )
 
 
 def _defaults(declaration: Declaration) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tidemill.errors import TidemillError
 from tidemill.storage import uri
 from tidemill.training import loop
 from tidemill.training.evaluate import evaluate
+from tidemill.training.loop import Position
 from tidemill.workers.checkpoint import Checkpoints
 from tidemill.workers.log_lines import Log
 from tidemill.workers.mirror import Mirror
@@ -24,24 +25,35 @@ TRAIN, HELD_OUT, TEST = "train", "validation", "test"
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """model: None when it was stopped too early for one · stopped: some host was told to stop"""
+    """model: None when it was stopped too early for one · state: that it was made of
+    stopped: some host was told to stop"""
 
     model: Any | None
-    stopped: bool
+    state: Any
+    stopped: bool = False
 
 
 def learn(
-    host: Host, name: str, algorithm: Algorithm[Any], passes: int, channels: Channels, log: Log
+    host: Host,
+    name: str,
+    algorithm: Algorithm[Any],
+    passes: int,
+    channels: Channels,
+    log: Log,
+    start: Any | None = None,
 ) -> Learned:
     """Train, from the newest checkpoint if there is one.
 
     name: the algorithm's, for the log · passes: at most, as far as known
+    start: the state to begin with, if not an empty one
     """
     checkpoints = _checkpoints(host, channels)
     peers = Peers(algorithm, host.meeting, host.name, host.names, wants_to_stop=host.wants_to_stop)
     resume = checkpoints.newest(type(algorithm.start()))
     done = 0.0
-    if resume:
+    if resume is None and start is not None:
+        resume = Position(start)
+    elif resume:
         done = algorithm.progress(resume.state) if resume.pass_ else 0.0
         log.info(f"Resuming from a checkpoint in pass {resume.pass_}, at {resume.cursor}")
     share_read = channels.share_read
@@ -55,7 +67,12 @@ def learn(
         watcher=watch,
     )
     watch.final(state)
-    return Learned(_finalized(name, algorithm, state, log, peers.over), peers.over)
+    return Learned(_finalized(name, algorithm, state, log, peers.over), state, peers.over)
+
+
+def remade(name: str, algorithm: Algorithm[Any], state: Any, log: Log) -> Learned:
+    """The model that an algorithm makes of an earlier training's state, without any rows."""
+    return Learned(_finalized(name, algorithm, state, log, False), state)
 
 
 def _checkpoints(host: Host, channels: Channels) -> Checkpoints[Any]:
