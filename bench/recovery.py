@@ -22,7 +22,7 @@ from tests.end_to_end.conftest import Platform, start, tidemill
 
 from bench.measure import Row, write
 from tidemill.sdk.endpoint import Endpoint, deploy
-from tidemill.sdk.training_job import train
+from tidemill.sdk.train import train
 
 KILLS = 20
 

@@ -28,7 +28,7 @@ from tidemill.app.server_file import Server
 from tidemill.auth.credentials import load as load_keys
 from tidemill.sdk.connection import connect
 from tidemill.sdk.endpoint import deploy
-from tidemill.sdk.training_job import train
+from tidemill.sdk.train import train
 from tidemill.spec.home import Home
 
 CONNECTIONS = (1, 32, 256)

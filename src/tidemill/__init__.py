@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidemill.sdk.connection import Connection, connect
     from tidemill.sdk.endpoint import Endpoint, deploy, endpoints
-    from tidemill.sdk.training_job import TrainingJob, jobs, train
+    from tidemill.sdk.train import train
+    from tidemill.sdk.training_job import TrainingJob, jobs
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,7 +37,7 @@ _HOMES = {
     "endpoints": "tidemill.sdk.endpoint",
     "TrainingJob": "tidemill.sdk.training_job",
     "jobs": "tidemill.sdk.training_job",
-    "train": "tidemill.sdk.training_job",
+    "train": "tidemill.sdk.train",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from tidemill.app import server, workers
 from tidemill.sdk.connection import connect
 from tidemill.sdk.endpoint import deploy
-from tidemill.sdk.training_job import train
+from tidemill.sdk.train import train
 from tidemill.spec.home import Home
 
 

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from tests.end_to_end.conftest import Platform
 from tidemill.sdk.endpoint import Endpoint, deploy
 from tidemill.sdk.naming import fresh_name
-from tidemill.sdk.training_job import JobFailed, TrainingJob, train
+from tidemill.sdk.train import train
+from tidemill.sdk.training_job import JobFailed, TrainingJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 ROLE = "arn:aws:iam::123456789012:role/any"

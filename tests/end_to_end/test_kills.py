@@ -14,7 +14,8 @@ from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform
 from tidemill.sdk.channels import Source, upload
 from tidemill.sdk.endpoint import Endpoint, deploy
-from tidemill.sdk.training_job import TrainingJob, train
+from tidemill.sdk.train import train
+from tidemill.sdk.training_job import TrainingJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 KILLS = 20

@@ -14,7 +14,7 @@ import tidemill
 from tests.end_to_end.conftest import Platform
 from tidemill.errors import Invalid, InvalidHyperparameter, NotFound, NotReady
 from tidemill.sdk.endpoint import Endpoint
-from tidemill.sdk.training_job import TrainingJob
+from tidemill.sdk.training_job import JobFailed, TrainingJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 POINTS = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
@@ -96,6 +96,25 @@ def test_two_workers_share_the_rows_and_make_one_model(platform: Platform, tmp_p
     )
     assert job.status == "Completed"
     assert sum("algo-2" in line for line in job.logs()) > 0
+
+
+def test_other_models_are_made_of_a_jobs_state_without_its_data(job: TrainingJob) -> None:
+    fewer = job.state.finalize(k=2)
+    assert fewer.status == "Completed"
+    assert [c["ChannelName"] for c in fewer.describe()["InputDataConfig"]] == ["model"]
+    endpoint = tidemill.deploy(fewer)
+    found = set(endpoint.predict(POINTS)["closest_cluster"].tolist())
+    endpoint.delete()
+    assert found == {0, 1}
+    with pytest.raises(JobFailed, match="at most"):
+        job.state.finalize(k=2000)
+
+
+def test_a_job_goes_on_from_an_earlier_one_with_new_rows(job: TrainingJob) -> None:
+    later = tidemill.train("kmeans", POINTS[:40], model=job, connection=job.connection).wait()
+    before, after = job.describe()["HyperParameters"], later.describe()["HyperParameters"]
+    assert after == before
+    assert any("Going on from the model" in line for line in later.logs())
 
 
 def test_a_stopped_job_keeps_what_it_learned(platform: Platform) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "jobs": "tidemill.cli.training",
     "logs": "tidemill.cli.training",
     "stop": "tidemill.cli.training",
+    "finalize": "tidemill.cli.training",
     "deploy": "tidemill.cli.hosting",
     "endpoints": "tidemill.cli.hosting",
     "predict": "tidemill.cli.hosting",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tidemill.errors import Missing
 from tidemill.sdk.connection import Connection, connect
 from tidemill.sdk.endpoint import Endpoint, deploy
-from tidemill.sdk.training_job import train
+from tidemill.sdk.train import train
 
 try:
     from sklearn.datasets import load_breast_cancer, load_digits

@@ -11,9 +11,9 @@ from tidemill.cli import show
 from tidemill.cli.show import HomeOption, JsonOption
 from tidemill.errors import Invalid
 from tidemill.sdk.connection import connect
+from tidemill.sdk.train import train as start
 from tidemill.sdk.training_job import TrainingJob
 from tidemill.sdk.training_job import jobs as list_jobs
-from tidemill.sdk.training_job import train as start
 
 JobArgument = Annotated[str, typer.Argument(help="The training job's name.")]
 
@@ -26,6 +26,9 @@ def train(
     ] = None,
     validation: Annotated[str | None, typer.Option(help="Rows to select models by.")] = None,
     test: Annotated[str | None, typer.Option(help="Rows to score the model on.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Go on from this job's model, or from this artifact's URI.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The job's name.")] = None,
     content_type: Annotated[
         str | None, typer.Option(help="Of the files, if not told by name.")
@@ -45,21 +48,48 @@ def train(
         tidemill train kmeans points.csv k=10
 
         tidemill train linear-learner rows.csv predictor_type=binary_classifier --test held.csv
+
+        tidemill train kmeans new-points.csv --model kmeans-2026-01-31-12-00-00-ab12
     """
+    connection = connect(home)
+    is_job = model is not None and not model.startswith("s3://")
     job = start(
         algorithm,
         data,
         validation=validation,
         test=test,
+        model=TrainingJob(str(model), connection) if is_job else model,
         name=name,
         instances=instances,
         max_seconds=max_seconds,
         content_type=content_type,
-        connection=connect(home),
+        connection=connection,
         **dict(_pair(text) for text in hyperparameters or []),
     )
     if wait:
         _wait(job)
+    _show(job, json)
+
+
+def finalize(
+    job: JobArgument,
+    hyperparameters: Annotated[
+        list[str] | None, typer.Argument(help="NAME=VALUE pairs.", metavar="[NAME=VALUE]...")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The new job's name.")] = None,
+    json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Make another model of what a job learned, without its data.
+
+    Example: tidemill finalize kmeans-2026-01-31-12-00-00-ab12 k=20
+    """
+    state = TrainingJob(job, connect(home)).state
+    changes = dict(_pair(text) for text in hyperparameters or [])
+    _show(state.finalize(name=name, **changes), json)
+
+
+def _show(job: TrainingJob, json: bool) -> None:
     answer = job.describe()
     if json:
         show.as_json(answer)

@@ -30,11 +30,12 @@ LARGEST_BODY = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a channel's bytes are. columns: the width, when it is known without reading a file."""
+    """Where a channel's bytes are. columns, rows: when they are known without reading a file."""
 
     uri: str
     content_type: str | None
     columns: int | None = None
+    rows: int | None = None
 
 
 def upload(
@@ -73,7 +74,7 @@ def upload(
         recordio.write(body, rows.features, rows.labels)
         body.seek(0)
         s3.upload_fileobj(body, bucket, f"{key}/part-{part:05d}.pbr")
-    return Source(prefix, types.RECORDIO, batch.columns)
+    return Source(prefix, types.RECORDIO, batch.columns, len(batch))
 
 
 def _rows_to_learn_from(data: Any, label: str | None) -> Batch:

@@ -1,8 +1,7 @@
-"""Train in a line: submit a job, watch it, read what it measured."""
+"""A training job: watch it, read what it measured, make other models of what it learned."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +11,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tidemill import registry
-from tidemill.errors import Invalid, NotFound, NotReady
-from tidemill.sdk import channels
+from tidemill.errors import NotFound, NotReady
 from tidemill.sdk.connection import Connection, current
 from tidemill.sdk.naming import fresh_name
 from tidemill.sdk.progress import Progress
+from tidemill.sdk.submit import as_text, model_channel, submit
 
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
 POLL_SECONDS = 0.1
@@ -62,6 +61,11 @@ class TrainingJob:
                 do="Wait for it: job.wait().",
             )
         return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
+
+    @property
+    def state(self) -> TrainedState:
+        """What it learned, beyond its one model."""
+        return TrainedState(self)
 
     def wait(self, *, timeout: float | None = None, quiet: bool = False) -> TrainingJob:
         """Wait for the end with a live progress line on stderr, and return the job.
@@ -139,55 +143,28 @@ class TrainingJob:
         return self.connection.client("sagemaker")
 
 
-def train(
-    algorithm: str,
-    data: Any,
-    *,
-    validation: Any = None,
-    test: Any = None,
-    label: str | None = None,
-    name: str | None = None,
-    instances: int = 1,
-    max_seconds: int = 86_400,
-    content_type: str | None = None,
-    connection: Connection | None = None,
-    **hyperparameters: Any,
-) -> TrainingJob:
-    """Start a training job and return it at once.
+@dataclass(frozen=True, slots=True)
+class TrainedState:
+    """What a training ended with: other models can be made of it without its data."""
 
-    algorithm: a built-in (``tidemill algorithms`` lists them) · data: array (rows, columns),
-    (features, labels), DataFrame with ``label``, file, folder or S3 URI; validation and test alike
-    instances: worker processes that share the rows · max_seconds: run-time limit
-    hyperparameters: the algorithm's documented names; wrong ones raise InvalidHyperparameter here.
+    job: TrainingJob
 
-    >>> job = train("kmeans", X, k=10)            # doctest: +SKIP
-    >>> job.wait().metrics["train:msd"]           # doctest: +SKIP
-    """
-    connection = connection or current()
-    built_in = registry.declaration(algorithm)
-    name = name or fresh_name(built_in.name)
-    given = _as_text(hyperparameters)
-    registry.check(built_in.name, {"feature_dim": "1", **given})
-    sources = {"train": data, "validation": validation, "test": test}
-    folder = f"s3://{connection.bucket()}/{name}/input"
-    inputs = {
-        channel: channels.upload(
-            connection,
-            source,
-            prefix=f"{folder}/{channel}",
-            label=label,
-            supervised=built_in.label_size > 0,
-            content_type=content_type,
-        )
-        for channel, source in sources.items()
-        if source is not None or channel == "train"
-    }
-    width = inputs["train"].columns
-    known = {"feature_dim": str(width)} if width else {}
-    request = _request(connection, name, built_in.name, {**known, **given}, instances, max_seconds)
-    request["InputDataConfig"] = [channels.wire(c, source) for c, source in inputs.items()]
-    connection.client("sagemaker").create_training_job(**request)
-    return TrainingJob(name, connection)
+    def finalize(self, *, name: str | None = None, **hyperparameters: Any) -> TrainingJob:
+        """A job that made another model of this state: fewer clusters, other thresholds, …
+
+        hyperparameters: those to change. Takes no data and about as long as starting a process.
+        Raises InvalidHyperparameter, or JobFailed where the state cannot tell.
+
+        >>> job.state.finalize(k=20).artifact           # doctest: +SKIP
+        """
+        answer, connection = self.job.describe(), self.job.connection
+        image = answer["AlgorithmSpecification"]["TrainingImage"]
+        algorithm = registry.name_of(image)
+        given = {**answer["HyperParameters"], **as_text(hyperparameters)}
+        registry.check(algorithm, given)
+        name = name or fresh_name(algorithm)
+        submit(connection, name, image, given, [model_channel(self.job.artifact)])
+        return TrainingJob(name, connection).wait(quiet=True)
 
 
 def jobs(connection: Connection | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -197,55 +174,6 @@ def jobs(connection: Connection | None = None, *, limit: int = 100) -> list[dict
         SortBy="CreationTime", SortOrder="Descending", PaginationConfig={"MaxItems": limit}
     )
     return [summary for page in pages for summary in page["TrainingJobSummaries"]]
-
-
-def _request(
-    connection: Connection,
-    name: str,
-    algorithm: str,
-    hyperparameters: Mapping[str, str],
-    instances: int,
-    max_seconds: int,
-) -> dict[str, Any]:
-    return {
-        "TrainingJobName": name,
-        "HyperParameters": dict(hyperparameters),
-        "AlgorithmSpecification": {
-            "TrainingImage": f"tidemill/{algorithm}:1",
-            "TrainingInputMode": "File",
-        },
-        "RoleArn": connection.role(),
-        "OutputDataConfig": {"S3OutputPath": f"s3://{connection.bucket()}"},
-        "ResourceConfig": {
-            "InstanceType": "ml.m5.large",
-            "InstanceCount": instances,
-            "VolumeSizeInGB": 30,
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
-    }
-
-
-def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Hyperparameters as the wire carries them.
-
-    >>> _as_text({"k": 10, "use_bias": True, "eval_metrics": ["msd"]})
-    {'k': '10', 'use_bias': 'true', 'eval_metrics': '["msd"]'}
-    """
-    return {name: _text(name, value) for name, value in values.items()}
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return json.dumps(list(value))
-    if isinstance(value, str | int | float) or hasattr(value, "item"):
-        return str(value)
-    raise Invalid(
-        f"text, a number, true or false, or a list for {name}",
-        got=type(value).__name__,
-        do=f"Check the spelling of {name}: it was taken for a hyperparameter.",
-    )
 
 
 def _metrics(answer: Mapping[str, Any]) -> dict[str, float]:
