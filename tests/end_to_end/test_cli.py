@@ -45,6 +45,16 @@ def test_a_model_is_trained_listed_logged_deployed_and_asked(
     tidemill("delete-endpoint", "cli-1", *home)
 
 
+def test_a_model_is_gone_on_from_and_made_anew_without_data(platform: Platform, rows: Path) -> None:
+    home = ["--home", str(platform.home)]
+    tidemill("train", "kmeans", str(rows), "k=3", "--name", "cli-first", *home)
+    tidemill("train", "kmeans", str(rows), "--model", "cli-first", "--name", "cli-later", *home)
+    fewer = tidemill("finalize", "cli-later", "k=2", "--name", "cli-fewer", "--json", *home)
+    told = json.loads(fewer.stdout)
+    assert told["HyperParameters"]["k"] == "2"
+    assert [c["ChannelName"] for c in told["InputDataConfig"]] == ["model"]
+
+
 def test_status_tells_what_runs(platform: Platform) -> None:
     told = json.loads(tidemill("status", "--home", str(platform.home), "--json").stdout)
     assert told["url"] == platform.connection.url
