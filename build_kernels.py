@@ -20,7 +20,6 @@ FLAGS = (
     "-O3",
     "-fPIC",
     "-shared",
-    "-fvisibility=hidden",
     # Loops are vectorised where a pragma says that the order of a sum does not matter.
     "-fopenmp-simd",
     "-fno-math-errno",

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-#define EXPORT __attribute__((visibility("default")))
+/* EXPORT: called from Python; all else is static. Says nothing to the compiler, for clang does not
+ * take a visibility beside HOT. */
+#define EXPORT
 #define INLINE static inline __attribute__((always_inline))
 
 /* HOT: compiled once for each generation of x86 and chosen when loaded, so that a wheel made on one
