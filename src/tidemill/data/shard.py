@@ -6,7 +6,7 @@ import gzip
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -139,15 +139,23 @@ def open_bytes(path: Path, is_compressed: bool) -> BinaryIO:
         return path.open("rb")
     plain = tempfile.TemporaryFile()  # noqa: SIM115 - the shard closes it
     try:
+        plain.writelines(gunzip(path))
+    except BaseException:
+        plain.close()
+        raise
+    plain.flush()
+    return plain
+
+
+def gunzip(path: Path) -> Iterator[bytes]:
+    """A gzip file's uncompressed bytes, some megabytes at a time. Raises InvalidData."""
+    try:
         with gzip.open(path) as packed:
             while piece := packed.read(PIECE):
-                plain.write(piece)
-    except (OSError, EOFError, zlib.error) as error:
-        plain.close()
+                yield piece
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidData(
             f"{path.name}: must be gzip-compressed, as the channel's CompressionType says",
             got=str(error),
             do="Compress the file, or leave CompressionType out; write it again if damaged.",
         ) from None
-    plain.flush()
-    return plain
