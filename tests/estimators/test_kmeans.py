@@ -19,10 +19,12 @@ sklearn = pytest.importorskip("sklearn")
 from scipy import sparse  # noqa: E402
 from sklearn.cluster import KMeans as Peer  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
 
+from tidemill.errors import Invalid  # noqa: E402
 from tidemill.estimators import KMeans  # noqa: E402
 
 
@@ -174,3 +176,30 @@ def test_without_scikit_learn_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "tidemill[sklearn]" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("clusters", [1, 7, 30])
+def test_a_fitted_one_makes_others_with_fewer_or_more_clusters(many: Any, clusters: int) -> None:
+    fitted = KMeans(20, random_state=0).fit(many)
+    other = fitted.finalize(n_clusters=clusters)
+    assert other.cluster_centers_.shape == (clusters, many.shape[1])
+    assert other.get_params() == {**fitted.get_params(), "n_clusters": clusters}
+    anew = KMeans(clusters, random_state=0).fit(many)
+    assert -other.score(many) <= anew.inertia_ * 1.05
+    assert_array_equal(other.finalize(n_clusters=20).cluster_centers_, fitted.cluster_centers_)
+
+
+def test_a_finalized_one_goes_on_with_further_rows() -> None:
+    fitted = KMeans(4, random_state=0).fit(np.repeat([[0.0], [1], [50], [51]], 20, axis=0))
+    other = fitted.finalize(n_clusters=2).partial_fit(np.full((20, 1), 50.5))
+    assert_allclose(sorted(other.cluster_centers_.ravel()), [0.5, 50.5], atol=1e-3)
+
+
+def test_what_the_state_cannot_tell_is_refused(digits: Any) -> None:
+    fitted = KMeans(10, random_state=0).fit(digits)
+    with pytest.raises(Invalid, match="k must be at most"):
+        fitted.finalize(n_clusters=5000)
+    with pytest.raises(ValueError, match="n_clusters must be at least 1"):
+        fitted.finalize(n_clusters=0)
+    with pytest.raises(NotFittedError):
+        KMeans(3).finalize(n_clusters=2)

@@ -80,11 +80,12 @@ class InMemory:
             yield self.rows.rows(at, stop), Cursor(offset=stop)
 
 
-class Expressive:
+class Expressive(BaseEstimator):  # type: ignore[misc]
     """A fitted estimator makes others of its state, without its data.
 
-    An estimator that mixes this in says in ``_adopt`` how a new one with other parameters becomes
-    fitted from an earlier one: ``state_``, ``n_features_in_`` and whatever fitting shows.
+    One that derives from this says in ``_adopt`` how a new one with other parameters becomes
+    fitted from an earlier one: ``state_``, and whatever fitting shows that needs no rows. What
+    scikit-learn remembers of the columns is taken along here.
     """
 
     def finalize(self, **parameters: Any) -> Self:
@@ -93,9 +94,12 @@ class Expressive:
         Raises Invalid where the state cannot tell what other parameters would have given.
         """
         check_is_fitted(self, "state_")
-        other = clone(self).set_params(**parameters)
+        other: Self = clone(self).set_params(**parameters)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(other, name, getattr(self, name))
         other._adopt(self)
-        return other  # type: ignore[no-any-return]
+        return other
 
     @abstractmethod
     def _adopt(self, fitted: Self) -> None: ...

@@ -17,9 +17,9 @@ from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.algorithms.kmeans.state import KMeansState
 from tidemill.data.batch import Batch, Floats
 from tidemill.estimators.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
+    Expressive,
     InMemory,
     InvalidInput,
     TransformerMixin,
@@ -35,6 +35,7 @@ from tidemill.training.loop import Position, fit
 Labels = NDArray[np.int32]
 _SMALL = 4096
 _SAMPLE_PER_CLUSTER = 40
+_KEPT, _KEPT_PER_CLUSTER = 1024, 10
 _GROWTH = 3
 _ROUGH = 2e-3
 _ITERATIONS_OF_A_SAMPLE = 20
@@ -43,7 +44,7 @@ _BLOCK = 4096
 _SAMPLING = 0x5A
 
 
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Expressive):  # type: ignore[misc]
     """k-means clustering: seeds from a sample, moved on growing samples, settled on all rows.
 
     Parameters
@@ -62,7 +63,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     labels_ : (rows,) int32, the nearest centre of each training row
     inertia_ : squared distances of the training rows to their centres, by weight, added up
     n_iter_ : iterations done over all rows
-    state_ : the algorithm's state, which ``partial_fit`` goes on from
+    state_ : the algorithm's state, which ``partial_fit`` goes on from, and of which ``finalize``
+        makes estimators with fewer clusters, or some more: without rows, and so without
+        ``labels_``, ``inertia_`` and ``n_iter_``
 
     Examples
     --------
@@ -73,6 +76,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     [[1.0, 2.0], [10.0, 2.0]]
     >>> kmeans.inertia_
     16.0
+    >>> kmeans.finalize(n_clusters=1).cluster_centers_
+    array([[5.5, 2. ]], dtype=float32)
     """
 
     def __init__(
@@ -94,7 +99,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """Find the clusters of these rows, (rows, columns) dense or scipy.sparse."""
         features = features_of(self, X, reset=True)
         given = Batch(features, weights=weights_of(sample_weight, len(features)))
-        self._check(given)
+        self._check_rows(given)
         rows = self._without_repeats(given)
         self._seed = seed = seed_of(self.random_state)
         with side_by_side(len(rows) * rows.columns * self.n_clusters) as each:
@@ -108,15 +113,24 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         features = features_of(self, X, reset=first)
         batch = Batch(features, weights=weights_of(sample_weight, len(features)))
         if first:
-            self._check(batch)
+            self._check_rows(batch)
             self._seed = seed_of(self.random_state)
         algorithm = self._algorithm(batch.columns, seed=self._seed)
-        state = algorithm.start() if first else algorithm.reopen(self.state_)
+        state = algorithm.start() if first else self.state_
+        if state.passes:
+            state = algorithm.reopen(state)
         with side_by_side(len(batch) * batch.columns * algorithm.most) as each:
             algorithm = self._algorithm(batch.columns, seed=self._seed, each=each)
             state = algorithm.update(state, batch)
             self._show(state, batch, self._seed, each)
         return self
+
+    def _adopt(self, fitted: Self) -> None:
+        self._check()
+        self._seed = fitted._seed
+        algorithm = self._algorithm(fitted.n_features_in_, seed=self._seed)
+        self.state_: KMeansState = algorithm.reopen(fitted.state_)
+        self.cluster_centers_ = algorithm.finalize(self.state_).centres
 
     def predict(self, X: Any) -> Labels:
         """(rows,) int32: the nearest centre of each row."""
@@ -155,8 +169,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         few = distinct(rows) if len(rows) <= _SMALL else rows
         return few if len(few) >= self.n_clusters else rows
 
-    def _check(self, batch: Batch) -> None:
-        """Raise InvalidInput for parameters that cannot work, or not with so few rows."""
+    def _check(self) -> None:
+        """Raise InvalidInput for parameters that cannot work."""
         for name, low in (("n_clusters", 1), ("max_iter", 1), ("tol", 0), ("n_init", 1)):
             value = getattr(self, name)
             if name == "n_init" and value == "auto":
@@ -165,6 +179,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 raise InvalidInput(
                     f"KMeans: {name} must be at least {low}", got=value, do=f"Change {name}."
                 )
+
+    def _check_rows(self, batch: Batch) -> None:
+        """Raise InvalidInput for parameters that cannot work, or not with so few rows."""
+        self._check()
         rows = len(batch) if batch.weights is None else np.count_nonzero(batch.weights)
         if rows < self.n_clusters:
             raise InvalidInput(
@@ -191,6 +209,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             # Each part starts anew: what the last move gained says nothing of other rows.
             resume = Position(replace(state, gain=1.0), state.passes) if state else None
             state = fit(algorithm, InMemory(part, len(part)), resume=resume)
+            if resume is None:
+                state = _thinned(state, _KEPT_PER_CLUSTER * self.n_clusters)
             self.n_iter_ = state.passes - done
         assert state is not None
         return state
@@ -230,6 +250,16 @@ def _growing(rows: Batch, start: int, seed: int) -> Iterator[tuple[Batch, bool]]
         # Sorted, because memory is faster read in order.
         yield rows.take(np.sort(draws.integers(0, len(rows), size))), False
     yield rows, True
+
+
+def _thinned(state: KMeansState, most: int) -> KMeansState:
+    """With fewer of the first sample's rows kept, spread evenly over it, to stand for all rows."""
+    seen, most = state.kept, max(_KEPT, most)
+    if seen is None or len(seen.centres) <= most:
+        return state
+    chosen = np.linspace(0, len(seen.centres) - 1, most).astype(np.intp)
+    few = replace(seen, centres=seen.centres[chosen], weights=seen.weights[chosen])
+    return replace(state, kept=few)
 
 
 def _distances(rows: Floats, centres: Floats) -> Floats:

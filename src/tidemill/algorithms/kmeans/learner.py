@@ -27,15 +27,15 @@ from tidemill.algorithms.kmeans.nearest import (
     positive,
     rows_of,
 )
-from tidemill.algorithms.kmeans.state import KMeansState, empty, follows
+from tidemill.algorithms.kmeans.state import KMeansState, empty, stepped, with_centres
+from tidemill.algorithms.kmeans.summary import Summary, joined, pooled
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import Invalid, InvalidData
 
 _AUTO_FACTOR = 10
 _AUTO_TRIALS = 10
-_POOLING = local_lloyd.Settings(max_iter=10, tol=1e-3)
 # What a draw of random numbers is for; with the counters it makes the key of its generator.
-_SEEDING, _MERGING, _REDUCING = range(3)
+_SEEDING, _MERGING, _REDUCING, _JOINING = range(4)
 
 
 class KMeans(Algorithm[KMeansState]):
@@ -74,7 +74,7 @@ class KMeans(Algorithm[KMeansState]):
         return empty(self.hyperparameters.feature_dim or 0)
 
     def update(self, state: KMeansState, batch: Batch) -> KMeansState:
-        columns = self.hyperparameters.feature_dim or state.centres.shape[1]
+        columns = self.hyperparameters.feature_dim or state.columns
         if columns and batch.columns != columns:
             raise width_error(columns, batch.columns)
         batch = positive(batch)
@@ -82,15 +82,15 @@ class KMeans(Algorithm[KMeansState]):
             return state
         state = state if columns else empty(batch.columns)
         state = self._faded(state, len(batch))
-        if not follows(state):
+        if not state.follows:
             return self._observe(state, batch)
-        if state.rows == 0:
+        if not len(state.centres):
             state = replace(state, origin=origin_of(batch))
         return self._follow(state, batch)
 
     def merge(self, left: KMeansState, right: KMeansState) -> KMeansState:
         """Join workers: K of the centres of both while following the stream, else the sums."""
-        if not follows(left):
+        if not left.follows:
             return replace(
                 left,
                 sums=left.sums + right.sums,
@@ -98,23 +98,24 @@ class KMeans(Algorithm[KMeansState]):
                 loss=left.loss + right.loss,
                 weight=left.weight + right.weight,
             )
-        if not left.rows or not right.rows:
-            return left if left.rows else right
+        if not right.rows and (left.rows or left.before):
+            return left
+        if not left.rows:
+            return right
         return self._pooled(left, right)
 
     def finalize(self, state: KMeansState) -> KMeansModel:
         k = self.hyperparameters.k
-        if state.rows < k:
+        rows = state.rows + (state.before.rows if state.before else 0)
+        if rows < k:
             raise Invalid(
                 f"kmeans: k = {k} clusters need at least {k} rows of training data",
-                got=f"{state.rows} rows",
+                got=f"{rows} rows",
                 do="Lower k, or train on more rows.",
             )
-        centres = state.centres if state.answer is None else state.answer
-        if follows(state) and state.answer is None:
-            centres = self._reduced(state)[0]
+        centres = self._answer(state)
         # Fewer than k rows may differ from one another: then centres stand twice.
-        return KMeansModel(np.resize(centres, (k, centres.shape[1])) + state.origin)
+        return KMeansModel(np.resize(centres, (k, centres.shape[1])))
 
     def evaluate(self, model: KMeansModel, batch: Batch) -> KMeansEvaluation:
         distances = model.predict(batch)["distance_to_cluster"].astype(np.float64)
@@ -123,14 +124,38 @@ class KMeans(Algorithm[KMeansState]):
         return KMeansEvaluation(float(distances**2 @ weights), float(weights.sum()), names)
 
     def reopen(self, state: KMeansState, *, leads: bool = True) -> KMeansState:
-        """The state with its centres, as heavy as their rows, following a stream once more."""
-        return replace(state, sums=np.zeros((0, state.centres.shape[1])), counts=np.zeros(0))
+        """New rows get K centres of their own; those of the earlier ones join them at the end.
+
+        So new rows may be anywhere, and workers need not agree on who counts the earlier ones. Of
+        the K any k up to K can be made; with the same k as before, the answer is the same one.
+        """
+        seen = self._all(state)
+        columns, most, k = seen.centres.shape[1], len(seen.centres), self.hyperparameters.k
+        if (self.hyperparameters.feature_dim or columns) != columns:
+            raise Invalid(
+                f"kmeans: feature_dim must be {columns}, as in the earlier training",
+                got=self.hyperparameters.feature_dim,
+                do="Change feature_dim, or train anew.",
+            )
+        if k > most and k != state.clusters:
+            raise Invalid(
+                f"kmeans: k must be at most {most}, the centres that the earlier training kept",
+                got=k,
+                do="Lower k, or train anew on the data; a larger extra_center_factor keeps more.",
+            )
+        return replace(
+            empty(columns),
+            origin=state.origin,
+            answer=state.answer if state.follows else state.centres,
+            clusters=state.clusters,
+            before=seen,
+        )
 
     def close_pass(self, state: KMeansState) -> KMeansState:
         state = replace(state, passes=state.passes + 1)
         if state.weight <= 0:
             return replace(state, gain=0.0)
-        return self._settled(state) if follows(state) else self._moved(state)
+        return self._settled(state) if state.follows else self._moved(state)
 
     def wants_another_pass(self, state: KMeansState) -> bool:
         gains = state.gain > self.hyperparameters.local_lloyd_tol
@@ -157,7 +182,7 @@ class KMeans(Algorithm[KMeansState]):
         return replace(
             state,
             weights=state.weights * left,
-            loss=state.loss * (left if follows(state) else 1.0),
+            loss=state.loss * (left if state.follows else 1.0),
             sums=state.sums * left,
             counts=state.counts * left,
         )
@@ -176,10 +201,10 @@ class KMeans(Algorithm[KMeansState]):
             rows = rows_of(batch, 0, len(batch), state.origin)
             _check_squares(rows)
             if room >= len(batch):
-                return _with_centres(state, rows, _weights(batch))
+                return with_centres(state, rows, _weights(batch))
             chosen = self._seeds(state, rows, _weights(batch), room)
-            state = _with_centres(state, rows[chosen], np.zeros(room))
-        return _stepped(state, self._evidence(state, batch))
+            state = with_centres(state, rows[chosen], np.zeros(room))
+        return stepped(state, self._evidence(state, batch))
 
     def _seeds(self, state: KMeansState, rows: Floats, weights: Doubles, count: int) -> Labels:
         """Which rows to start from, as ``init_method`` says."""
@@ -204,48 +229,104 @@ class KMeans(Algorithm[KMeansState]):
         return evidence
 
     def _pooled(self, left: KMeansState, right: KMeansState) -> KMeansState:
-        shift = (right.origin.astype(np.float64) - left.origin).astype(np.float32)
-        centres = np.concatenate([left.centres, right.centres + shift])
-        weights = np.concatenate([left.weights, right.weights])
-        batches, lost = left.batches + right.batches, 0.0
-        if len(centres) > self.most:
-            centres, weights, lost = local_lloyd.reduce(
-                centres, weights, self.most, _POOLING, self._draws(_MERGING, batches), self._each
-            )
+        batches = left.batches + right.batches
+        both = pooled(
+            joined(left.own(), right.own()),
+            self.most,
+            lambda: self._draws(_MERGING, batches),
+            self._each,
+        )
         return replace(
             left,
-            centres=centres,
-            weights=weights,
-            loss=left.loss + right.loss + lost,
+            centres=both.centres,
+            weights=both.weights,
+            loss=both.loss,
             weight=left.weight + right.weight,
-            rows=left.rows + right.rows,
+            rows=both.rows,
             batches=batches,
             answer=None,
         )
 
-    def _reduced(self, state: KMeansState) -> tuple[Floats, Doubles, float]:
-        draws = self._draws(_REDUCING, state.batches)
+    def _earlier(self, state: KMeansState) -> Summary | None:
+        """Of the rows of earlier trainings, as heavy as this one's have left them."""
+        half_life = self.hyperparameters.half_life_time_size
+        if state.before is None or not half_life:
+            return state.before
+        return state.before.times(0.5 ** (state.rows / half_life))
+
+    def _joined(self, state: KMeansState) -> Summary:
+        """Of all rows, while these are followed, in no more than twice as many centres."""
+        earlier = self._earlier(state)
+        return state.own() if earlier is None else joined(earlier, state.own())
+
+    def _all(self, state: KMeansState) -> Summary:
+        """Of all rows seen, in as many centres as either training kept of its own."""
+        if state.kept is not None:
+            # The first pass may have seen but a sample of what the last one saw.
+            share = float(state.weights.sum()) / (float(state.kept.weights.sum()) or 1.0)
+            return state.kept.times(share)
+        before = 0 if state.before is None else len(state.before.centres)
+        return pooled(
+            self._joined(state),
+            max(self.most, before, len(state.centres)),
+            lambda: self._draws(_JOINING, state.batches),
+            self._each,
+        )
+
+    def _answer(self, state: KMeansState) -> Floats:
+        """k centres, or fewer where so many do not differ."""
+        if state.clusters == self.hyperparameters.k:
+            if not state.follows:
+                return state.centres + state.origin
+            if state.answer is not None:
+                return state.answer + state.origin
+        seen = self._joined(state) if state.kept is None else state.kept
+        return self._reduced(seen, state.batches)[0] + seen.origin
+
+    def _reduced(self, seen: Summary, batches: int) -> tuple[Floats, Doubles, float]:
+        draws = self._draws(_REDUCING, batches)
         k = self.hyperparameters.k
-        return local_lloyd.reduce(state.centres, state.weights, k, self._local, draws, self._each)
+        return local_lloyd.reduce(seen.centres, seen.weights, k, self._local, draws, self._each)
 
     def _settled(self, state: KMeansState) -> KMeansState:
         """After the first pass: k centres, for later passes to move or as the answer."""
-        centres, weights, lost = self._reduced(state)
+        seen = self._joined(state)
+        centres, weights, lost = self._reduced(seen, state.batches)
         # What rows lose to their centre, and these centres to the k, adds up (Huygens).
-        msd = (state.loss + lost) / (float(weights.sum()) or 1.0)
-        closed = replace(state, loss=0.0, weight=0.0, msd=msd, gain=1.0)
+        msd = (seen.loss + lost) / (float(weights.sum()) or 1.0)
+        kept = self._all(state)
+        closed = replace(
+            state,
+            origin=seen.origin,
+            centres=kept.centres,
+            weights=kept.weights,
+            loss=kept.loss,
+            rows=kept.rows,
+            weight=0.0,
+            msd=msd,
+            gain=1.0,
+            answer=centres,
+            clusters=self.hyperparameters.k,
+            before=None,
+        )
         if self.hyperparameters.epochs == 1:
-            return replace(closed, answer=centres)
+            return closed
         return replace(
             closed,
             centres=centres,
             weights=weights,
             sums=np.zeros(centres.shape),
             counts=np.zeros(len(centres)),
+            loss=0.0,
+            rows=state.rows,
+            answer=None,
+            kept=kept,
+            before=self._earlier(state),
         )
 
     def _moved(self, state: KMeansState) -> KMeansState:
         """After a later pass: every centre at the mean of its rows, or beyond if more follow."""
+        state = self._with_earlier(state)
         means = local_lloyd.means(Evidence(state.sums, state.counts, 0.0), state.centres)
         saved = local_lloyd.savings(state.counts, state.centres, means)
         before = state.loss / state.weight
@@ -265,27 +346,20 @@ class KMeans(Algorithm[KMeansState]):
             return replace(moved, centres=local_lloyd.beyond(state.centres, means))
         return moved
 
-
-def _stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
-    """Every centre nearer to the mean of its newcomers, by their share of its weight."""
-    total = state.weights + evidence.counts
-    pace = np.divide(evidence.counts, total, out=np.zeros_like(total), where=total > 0)
-    means = local_lloyd.means(evidence, state.centres)
-    between = local_lloyd.savings(state.weights * pace, state.centres, means)
-    return replace(
-        state,
-        centres=state.centres + (means - state.centres) * pace[:, None].astype(np.float32),
-        weights=total,
-        loss=state.loss + evidence.loss(means) + between,
-    )
-
-
-def _with_centres(state: KMeansState, rows: Floats, weights: Doubles) -> KMeansState:
-    return replace(
-        state,
-        centres=np.concatenate([state.centres, rows]),
-        weights=np.concatenate([state.weights, weights]),
-    )
+    def _with_earlier(self, state: KMeansState) -> KMeansState:
+        """This pass's evidence, and that of the rows which earlier trainings saw."""
+        seen = state.before
+        if seen is None:
+            return state
+        rows = Batch(seen.centres, weights=seen.weights.astype(np.float32))
+        evidence = gather(rows, state.centres, np.zeros_like(state.origin), self._each)
+        return replace(
+            state,
+            sums=state.sums + evidence.sums,
+            counts=state.counts + evidence.counts,
+            loss=state.loss + evidence.loss(state.centres) + seen.loss,
+            weight=state.weight + float(seen.weights.sum()),
+        )
 
 
 def _check_squares(rows: Floats) -> None:

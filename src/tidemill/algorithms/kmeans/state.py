@@ -1,18 +1,20 @@
-"""What k-means remembers between two mini-batches."""
+"""What k-means remembers between two mini-batches, and from one training to the next."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidemill.algorithms.kmeans.nearest import Doubles
+from tidemill.algorithms.kmeans import local_lloyd
+from tidemill.algorithms.kmeans.nearest import Doubles, Evidence
+from tidemill.algorithms.kmeans.summary import Summary
 from tidemill.data.batch import Floats
 
 
 @dataclass(frozen=True, slots=True)
 class KMeansState:
-    """Weighted centres, and what this pass has gathered about them; at most K x columns floats.
+    """Weighted centres, and what this pass has gathered about them; some K x columns floats.
 
     While the stream is followed there are up to K centres, each the mean of ``weights`` rows, and
     ``sums`` is empty. In later passes there are k that stand still until the pass is closed.
@@ -22,7 +24,11 @@ class KMeansState:
     pass · sums, counts: of the rows nearest to each centre in this pass · rows: of the first pass
     batches: counts for randomness · passes: closed ones · msd: of the last of them
     gain: share of the loss that its move saved
-    answer: the k centres that the K were reduced to, until more rows come
+    answer: the centres that the K were reduced to, until more rows come · clusters: how many the
+    answer, or the centres of later passes, were to be
+    kept: in later passes, the K that tell of all rows
+    before: what tells of the rows that earlier trainings saw, which no pass reads again; in none
+    of the numbers above until a pass is closed, so that workers may all carry it
     """
 
     origin: Floats
@@ -38,6 +44,23 @@ class KMeansState:
     msd: float | None = None
     gain: float = 1.0
     answer: Floats | None = None
+    clusters: int = 0
+    kept: Summary | None = None
+    before: Summary | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the centres still follow a stream, rather than stand still for a pass."""
+        return len(self.sums) == 0
+
+    @property
+    def columns(self) -> int:
+        """Width of the rows; 0 where none has come."""
+        return int((self.centres if self.before is None else self.before.centres).shape[1])
+
+    def own(self) -> Summary:
+        """Of the rows of this training, while they are followed."""
+        return Summary(self.origin, self.centres, self.weights, self.loss, self.rows)
 
 
 def empty(columns: int) -> KMeansState:
@@ -46,6 +69,24 @@ def empty(columns: int) -> KMeansState:
     return KMeansState(nothing.astype(np.float32), none.astype(np.float32), nothing, none, nothing)
 
 
-def follows(state: KMeansState) -> bool:
-    """Whether the centres still follow a stream, rather than stand still for a pass."""
-    return len(state.sums) == 0
+def stepped(state: KMeansState, evidence: Evidence) -> KMeansState:
+    """Every centre nearer to the mean of its newcomers, by their share of its weight."""
+    total = state.weights + evidence.counts
+    pace = np.divide(evidence.counts, total, out=np.zeros_like(total), where=total > 0)
+    means = local_lloyd.means(evidence, state.centres)
+    between = local_lloyd.savings(state.weights * pace, state.centres, means)
+    return replace(
+        state,
+        centres=state.centres + (means - state.centres) * pace[:, None].astype(np.float32),
+        weights=total,
+        loss=state.loss + evidence.loss(means) + between,
+    )
+
+
+def with_centres(state: KMeansState, rows: Floats, weights: Doubles) -> KMeansState:
+    """These rows as further centres."""
+    return replace(
+        state,
+        centres=np.concatenate([state.centres, rows]),
+        weights=np.concatenate([state.weights, weights]),
+    )
