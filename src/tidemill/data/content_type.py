@@ -14,9 +14,10 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
 NPY = "application/x-npy"
+TEXT = "text/plain"
 
 ALIASES: Mapping[str, str] = {
-    **{name: name for name in (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY)},
+    **{name: name for name in (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT)},
     "csv": CSV,
     "application/csv": CSV,
     "protobuf": RECORDIO,
@@ -34,10 +35,12 @@ ALIASES: Mapping[str, str] = {
     "npy": NPY,
     "application/npy": NPY,
     "application/x-numpy": NPY,
+    "text": TEXT,
+    "txt": TEXT,
 }
 """Every name understood, in lower case: SageMaker's containers take the short ones too."""
 
-SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY)
+SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tidemill.data import content_type as types
 from tidemill.data import lines
 from tidemill.data.content_type import ContentType
-from tidemill.data.formats import csv, jsonlines, npy, parquet, recordio
+from tidemill.data.formats import csv, jsonlines, npy, parquet, recordio, text
 from tidemill.data.shard import ByteShard, Format, Shard, open_bytes
 from tidemill.errors import InvalidData, UnsupportedType
 
@@ -20,12 +21,15 @@ TEXT_BLOCK = 4 << 20
 SMALL_BLOCK = 256 << 10
 """Bytes of a block when many are drawn and shuffled together."""
 
-TRAINING = (types.RECORDIO, types.CSV, types.JSON_LINES, types.PARQUET, types.NPY)
+TRAINING = (types.RECORDIO, types.CSV, types.JSON_LINES, types.PARQUET, types.NPY, types.TEXT)
+WHOLE = (types.PARQUET, types.NPY)
+"""What cannot be read from its front on: the file must be there as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file that can be opened as a shard. name: as errors call it · block: bytes, 0 for ours"""
+    """A file that can be opened as a shard. name: as errors call it · block: bytes, 0 for ours
+    is_text: whether JSON Lines hold texts with labels, not vectors"""
 
     path: Path
     name: str
@@ -33,35 +37,56 @@ class FileSource:
     label_size: int
     is_compressed: bool = False
     block: int = 0
+    is_text: bool = False
 
     def open(self, is_random: bool) -> Shard:
         """The shard; is_random: its blocks will be read in any order."""
         file = open_bytes(self.path, self.is_compressed)
-        usual = TEXT_BLOCK if self.media == types.CSV else BLOCK
-        block = self.block or (SMALL_BLOCK if is_random else usual)
+        block = self.block or (SMALL_BLOCK if is_random else block_of(self.media))
         try:
-            if self.media == types.NPY:
-                return npy.open_shard(file, self.name, self.label_size, block)
-            if self.media == types.PARQUET and is_random:
-                whole = parquet.ParquetShard(file, self.name, 0, BLOCK)
-                return parquet.spilled(whole, self.label_size, block)
-            if self.media == types.PARQUET:
-                return parquet.ParquetShard(file, self.name, self.label_size, block)
-            return ByteShard(file, self.name, self._format(), block)
+            if self.media in WHOLE:
+                return open_whole(file, self.name, self.media, self.label_size, is_random, block)
+            format_ = format_of(self.media, self.label_size, self.is_text)
+            return ByteShard(file, self.name, format_, block)
         except BaseException:
             file.close()
             raise
 
-    def _format(self) -> Format:
-        if self.media == types.RECORDIO:
-            return Format(recordio.cut, recordio.read)
-        if self.media == types.CSV:
-            return Format(lines.cut, csv.reader(self.label_size))
-        return Format(lines.cut, jsonlines.read)
+
+def format_of(media: str, label_size: int, is_text: bool = False) -> Format:
+    """How bytes of a content type that is not read as a whole are cut into blocks and read."""
+    if media == types.RECORDIO:
+        return Format(recordio.cut, recordio.read)
+    if media == types.CSV:
+        return Format(lines.cut, csv.reader(label_size))
+    if media == types.TEXT:
+        return Format(text.cut, text.read)
+    return Format(lines.cut, text.read_objects if is_text else jsonlines.read)
+
+
+def block_of(media: str) -> int:
+    """Bytes of a block that is read in order."""
+    return TEXT_BLOCK if media == types.CSV else BLOCK
+
+
+def open_whole(
+    file: BinaryIO, name: str, media: str, label_size: int, is_random: bool, block: int
+) -> Shard:
+    """The shard of a file of one of the types in ``WHOLE``, which it will close."""
+    if media == types.NPY:
+        return npy.open_shard(file, name, label_size, block)
+    if is_random:
+        whole = parquet.ParquetShard(file, name, 0, BLOCK)
+        return parquet.spilled(whole, label_size, block)
+    return parquet.ParquetShard(file, name, label_size, block)
 
 
 def sources(
-    paths: Sequence[Path], kind: ContentType, label_size: int, is_compressed: bool
+    paths: Sequence[Path],
+    kind: ContentType,
+    label_size: int,
+    is_compressed: bool,
+    is_text: bool = False,
 ) -> list[FileSource]:
     """The files to read, in the order of their names. Raises InvalidData when there is none."""
     if kind.media not in TRAINING:
@@ -78,7 +103,7 @@ def sources(
     is_plain = len({file.name for file in present}) == len(present)
     names = [file.name if is_plain else str(file) for file in present]
     return [
-        FileSource(file, name, kind.media, size, is_compressed)
+        FileSource(file, name, kind.media, size, is_compressed, is_text=is_text)
         for file, name in zip(present, names, strict=True)
     ]
 

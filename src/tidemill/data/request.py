@@ -10,7 +10,7 @@ from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
 from tidemill.data.formats import csv, json, jsonlines, npy, parquet, recordio
 from tidemill.data.where import REQUEST
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, UnsupportedType
 
 DECODERS: Mapping[str, Callable[[bytes], Batch]] = {
     types.CSV: csv.decode,
@@ -32,8 +32,14 @@ def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
     if kind.media == types.CSV and kind.label_size:
         batch = csv.decode(body, kind.label_size)
-    else:
+    elif kind.media in DECODERS:
         batch = DECODERS[kind.media](body)
+    else:
+        raise UnsupportedType(
+            f"the content type of a request must be one of {', '.join(DECODERS)}",
+            got=kind.media,
+            do="Send rows of numbers.",
+        )
     if len(batch) == 0:
         got = f"{len(body)} bytes"
         raise InvalidData("request body: must have a row", got=got, do="Send the rows.")

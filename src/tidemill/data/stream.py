@@ -15,6 +15,7 @@ from tidemill.data.batch import Batch, concatenate
 from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
 from tidemill.data.cursor import START, Cursor
+from tidemill.data.draw import BLOCKS, ROWS, SHARDS, draw
 from tidemill.data.files import empty, sources
 from tidemill.data.memory import MemorySource, features_of, labels_of
 from tidemill.data.prefetch import prefetch as in_background
@@ -23,9 +24,6 @@ from tidemill.errors import InvalidData
 
 WINDOW = 16
 """Blocks drawn from all over a shard whose rows are shuffled together."""
-
-SHARDS, BLOCKS, ROWS = 1, 2, 3
-"""What is drawn: each has its own counter, so that no draw depends on another."""
 
 
 class Source(Protocol):
@@ -142,11 +140,7 @@ class Stream:
         return batch
 
     def _draw(self, size: int, *counters: int) -> NDArray[np.int64]:
-        """An order of so many things, a function of the seed and the counters alone."""
-        if self.shuffle_seed is None:
-            return np.arange(size)
-        key = np.random.SeedSequence([self.shuffle_seed % 2**64, *counters])
-        return np.random.Generator(np.random.Philox(key)).permutation(size)
+        return draw(self.shuffle_seed, size, *counters)
 
 
 def open_files(
@@ -158,15 +152,17 @@ def open_files(
     shuffle_seed: int | None = None,
     prefetch: int = 2,
     is_compressed: bool = False,
+    is_text: bool = False,
 ) -> Stream:
     """Stream the rows of files, in the order of their names.
 
     paths: files, or folders that are read to the bottom; names that begin with . or _ and files
     of no bytes are passed over · label_size: label columns of CSV, Parquet and .npy rows, unless
-    the content type says · is_compressed: gzip. Raises InvalidData for a channel without rows.
+    the content type says · is_compressed: gzip · is_text: JSON Lines hold texts with labels, not
+    vectors. Raises InvalidData for a channel without rows.
     """
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
-    found = sources(paths, kind, label_size, is_compressed)
+    found = sources(paths, kind, label_size, is_compressed, is_text)
     return Stream(found, batch_rows, shuffle_seed, prefetch)
 
 

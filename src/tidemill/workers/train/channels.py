@@ -90,6 +90,7 @@ class Channels:
             label_size=self._declaration.label_size if labels is None else labels,
             shuffle_seed=channel.shuffle_seed,
             is_compressed=channel.compression == "Gzip" or all(f.suffix == ".gz" for f in files),
+            is_text=content_type.TEXT in accepted,
         )
 
 
