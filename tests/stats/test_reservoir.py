@@ -69,3 +69,47 @@ def test_labels_stay_with_their_rows() -> None:
     rows = _column(range(200))
     sample = empty(20, 1, labels=1).add(rows, rows * 2, 3)
     np.testing.assert_array_equal(sample.labels, sample.rows * 2)
+
+
+@pytest.mark.parametrize("size", [2000, 5000])
+def test_a_large_sample_is_sifted_now_and_then_and_is_the_same(size: int) -> None:
+    rows = _column(range(20_000))
+    sample = _sampled(rows, size, 300)
+    np.testing.assert_array_equal(sample.rows, _sampled(rows, size, 20_000).rows)
+    assert sum(map(len, sample.parts)) <= size + size // 8
+    assert len(sample) == size
+
+
+def test_rows_that_come_one_by_one_leave_few_parts() -> None:
+    assert len(_sampled(_column(range(3000)), 5000, 1).parts) < 13
+
+
+def test_a_larger_sample_grows_with_new_rows_and_favours_none() -> None:
+    kept_old, kept_new = 0, 0
+    for seed in range(300):
+        sample = _sampled(_column(range(400)), 20, 50, seed).reopened().resized(80)
+        assert len(sample) == 20
+        later = sample.add(_column(range(400, 800)), np.zeros((400, 0), np.float32), seed)
+        kept_old += int((later.rows < 400).sum())
+        kept_new += int((later.rows >= 400).sum())
+    # 20 of each expected a seed, the newcomers' number with a deviation of some 6 around it.
+    assert kept_old == 300 * 20
+    assert abs(kept_new / 300 - 20) < 5 * 6 / 300**0.5
+
+
+def test_adding_and_merging_leave_what_they_are_given_alone() -> None:
+    rows = _column(range(3000))
+    sample = _sampled(rows[:2000], 1500, 500)
+    before = sample.rows.copy()
+    sample.add(rows[2000:], np.zeros((1000, 0), np.float32), 1)
+    sample.merge(_sampled(rows, 1500, 64))
+    np.testing.assert_array_equal(sample.rows, before)
+    rows[:] = -1
+    np.testing.assert_array_equal(sample.rows, before)
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_the_places_say_which_rows_of_the_stream_they_are(size: int) -> None:
+    rows = _column(range(1000))
+    sample = _sampled(rows, size, 64, seed=5)
+    np.testing.assert_array_equal(rows[sample.places(5)], sample.rows)
