@@ -13,6 +13,7 @@ import numpy as np
 from tidemill.data import content_type as types
 from tidemill.data.batch import Batch, Csr
 from tidemill.data.formats import recordio
+from tidemill.data.formats.text import labelled
 from tidemill.data.memory import features_of, labels_of
 from tidemill.errors import Invalid
 from tidemill.sdk.connection import Connection
@@ -24,6 +25,7 @@ CONTENT_TYPES = {
     ".jsonl": types.JSON_LINES,
     ".parquet": types.PARQUET,
     ".npy": types.NPY,
+    ".txt": types.TEXT,
 }
 LARGEST_BODY = 64 << 20
 
@@ -50,7 +52,8 @@ def upload(
     """Put ``data`` below ``prefix`` (``s3://bucket/…``) and say how a job is to read it.
 
     data: array (rows, columns) · (features, labels) · DataFrame or Arrow table (``label`` names
-    its label column) · path of a file or folder · S3 URI (nothing is copied then).
+    its label column) · texts, or (texts, labels) · path of a file or folder · S3 URI (nothing is
+    copied then).
     supervised: whether a CSV file's first column is the label.
     """
     if isinstance(data, str) and data.startswith("s3://"):
@@ -61,6 +64,11 @@ def upload(
         return _upload_path(connection, Path(data), prefix, supervised, content_type)
     if isinstance(data, Source):
         return data
+    s3, (bucket, key) = connection.client("s3"), _split(prefix)
+    if (lines := texts_of(data)) is not None:
+        body = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
+        s3.upload_fileobj(body, bucket, f"{key}/part-00000.txt")
+        return Source(prefix, types.TEXT, rows=len(lines))
     batch = _rows_to_learn_from(data, label)
     if supervised and batch.labels is None:
         raise Invalid(
@@ -68,13 +76,38 @@ def upload(
             got=type(data).__name__,
             do="Pass (X, y), or label='name'.",
         )
-    s3, (bucket, key) = connection.client("s3"), _split(prefix)
     for part, rows in enumerate(_parts(batch)):
         body = io.BytesIO()
         recordio.write(body, rows.features, rows.labels)
         body.seek(0)
         s3.upload_fileobj(body, bucket, f"{key}/part-{part:05d}.pbr")
     return Source(prefix, types.RECORDIO, batch.columns, len(batch))
+
+
+def texts_of(data: Any) -> list[str] | None:
+    """Lines of text where the data are texts, or texts and their labels; None for anything else.
+
+    >>> texts_of((["good\\nfilm", "bad film"], ["pos", "neg"]))
+    ['__label__pos good film', '__label__neg bad film']
+    """
+    texts, labels = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    texts, labels = _listed(texts), _listed(labels)
+    if not texts or not all(isinstance(text, str) for text in texts):
+        return None
+    if labels is None:
+        return [" ".join(text.splitlines()) for text in texts]
+    if len(labels) != len(texts):
+        raise Invalid(
+            f"a label for each of {len(texts)} texts", got=len(labels), do="Check what pairs them."
+        )
+    rows = enumerate(zip(texts, labels, strict=True), 1)
+    return [labelled(text, label, f"text {number}") for number, (text, label) in rows]
+
+
+def _listed(values: Any) -> list[Any] | None:
+    if isinstance(values, list):
+        return values
+    return values.tolist() if getattr(values, "ndim", 0) == 1 else None
 
 
 def _rows_to_learn_from(data: Any, label: str | None) -> Batch:

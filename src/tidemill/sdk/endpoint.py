@@ -24,6 +24,7 @@ from tidemill.sdk.progress import Progress
 from tidemill.sdk.training_job import TrainingJob
 
 LARGEST_REQUEST = 5 << 20
+TEXTS_A_REQUEST = 1000
 POLL_SECONDS = 0.05
 VARIANT = "AllTraffic"
 Predictions = dict[str, NDArray[Any]]
@@ -76,8 +77,8 @@ class Endpoint:
     def predict(self, data: Any, *, content_type: str | None = None) -> Predictions:
         """Answers by name, each an array with a row for every row of ``data``.
 
-        data: array, DataFrame, Arrow table, or the path of a file without labels. Large inputs go
-        out as several requests, in order.
+        data: array, DataFrame, Arrow table, list of texts, or the path of a file without labels.
+        Large inputs go out as several requests, in order.
         """
         answers = [self._ask(body, kind) for body, kind in _requests(data, content_type)]
         return {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
@@ -101,7 +102,8 @@ class Endpoint:
             ContentType=content_type,
             Accept="application/json",
         )
-        (rows,) = orjson.loads(answer["Body"].read()).values()
+        said = orjson.loads(answer["Body"].read())
+        (rows,) = said.values() if isinstance(said, dict) else (said,)
         return {name: np.asarray([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     @property
@@ -189,6 +191,10 @@ def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]
                 do=f"Use one of {', '.join(CONTENT_TYPES)}, or pass content_type.",
             )
         yield from _file_requests(path.read_bytes(), kind)
+        return
+    if isinstance(data, list) and data and all(isinstance(text, str) for text in data):
+        for at in range(0, len(data), TEXTS_A_REQUEST):
+            yield orjson.dumps({"instances": data[at : at + TEXTS_A_REQUEST]}), types.JSON
         return
     batch = batch_of(data)
     if not len(batch) or not batch.columns:
