@@ -49,6 +49,20 @@ def test_batches_of_both_kinds_are_joined(kinds: list[tuple[bool, int]]) -> None
     assert isinstance(joined.features, Csr) == any(is_sparse for is_sparse, _ in kinds)
 
 
+def test_rows_without_weights_weigh_one_beside_rows_with() -> None:
+    rows = np.zeros((2, 1), np.float32)
+    joined = concatenate([Batch(rows), Batch(rows, weights=np.array([3, 4], np.float32))])
+    assert joined.weights is not None
+    assert joined.weights.tolist() == [1, 1, 3, 4]
+
+
+def test_groups_go_with_their_rows() -> None:
+    batch = Batch(np.zeros((4, 1), np.float32), groups=np.array([7, 7, 8, 9]))
+    again = concatenate([batch.rows(0, 3), batch.take(np.array([3, 0]))])
+    assert again.groups is not None
+    assert again.groups.tolist() == [7, 7, 8, 9, 7]
+
+
 def test_entries_stored_twice_are_added_up() -> None:
     twice = Csr(np.array([0, 2]), np.array([1, 1]), np.array([2, 3], np.float32), 2)
     assert twice.to_dense().tolist() == [[0, 5]]

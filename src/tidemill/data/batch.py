@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from tidemill.data.text import Text, join_text
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,14 @@ class Batch:
     labels   : (rows,) or (rows, width) float32, or None where the channel carries none
     weights  : (rows,) float32, or None for all ones
     text     : the rows where they are lines of text, whose features then have no columns
+    groups   : (rows,) int64, rows of one query have one number, or None where there are none
     """
 
     features: Floats | Csr
     labels: Floats | None = None
     weights: Floats | None = None
     text: Text | None = None
+    groups: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -94,6 +97,7 @@ class Batch:
             None if self.labels is None else self.labels[cut],
             None if self.weights is None else self.weights[cut],
             None if self.text is None else self.text.rows(start, min(stop, len(self))),
+            None if self.groups is None else self.groups[cut],
         )
 
     def take(self, order: Integers) -> Batch:
@@ -106,6 +110,7 @@ class Batch:
             None if self.labels is None else self.labels.take(order, axis=0),
             None if self.weights is None else self.weights.take(order),
             None if self.text is None else self.text.take(order),
+            None if self.groups is None else self.groups.take(order),
         )
 
     def split(self, rows: int) -> Iterator[Batch]:
@@ -117,7 +122,8 @@ class Batch:
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """All rows of one or more batches of one width as one batch; a single one is given back.
 
-    Dense and sparse together become sparse. Labels, weights and text must be in all or in none.
+    Dense and sparse together become sparse. Labels, groups and text must be in all or in none;
+    where only some have weights, the rows of the others weigh one.
     """
     if len(batches) == 1:
         return batches[0]
@@ -128,8 +134,9 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         if len(dense) == len(features)
         else _join([f if isinstance(f, Csr) else to_csr(f) for f in features]),
         _stack([b.labels for b in batches]),
-        _stack([b.weights for b in batches]),
+        _stack(_all_weights(batches)),
         join_text(texts) if (texts := [b.text for b in batches if b.text is not None]) else None,
+        _stack([b.groups for b in batches]),
     )
 
 
@@ -175,7 +182,13 @@ def spread(starts: Integers, lengths: Integers) -> Integers:
     return indices
 
 
-def _stack(parts: Sequence[Floats | None]) -> Floats | None:
+def _all_weights(batches: Sequence[Batch]) -> list[Floats | None]:
+    if all(b.weights is None for b in batches):
+        return []
+    return [np.ones(len(b), np.float32) if b.weights is None else b.weights for b in batches]
+
+
+def _stack(parts: Sequence[NDArray[Number] | None]) -> NDArray[Number] | None:
     present = [p for p in parts if p is not None]
     return np.concatenate(present) if present else None
 
