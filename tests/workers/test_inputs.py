@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.workers.places import BUCKET, KMEANS, Place, job
 from tidemill.errors import Invalid, InvalidData, NotFound
 from tidemill.spec.channel import Channel
-from tidemill.workers.inputs import download, write_config
+from tidemill.workers.inputs.config import write_config
+from tidemill.workers.inputs.download import download
 
 
 @pytest.fixture
@@ -138,12 +140,14 @@ def test_no_objects_is_said_in_the_words_of_aws(place: Place, uri: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"data_type": "AugmentedManifestFile"}, "S3DataType"),
-        ({"record_wrapper": "RecordIO"}, "RecordWrapperType"),
+        ({"data_type": "AugmentedManifestFile"}, "AugmentedManifestFile .* input mode is Pipe"),
+        ({"record_wrapper": "RecordIO"}, "RecordWrapperType .* input mode is Pipe"),
+        ({"data_type": "ManifestFile", "input_mode": "FastFile"}, "S3DataType must be S3Prefix"),
+        ({"attributes": ("a",)}, "AttributeNames can only"),
     ],
 )
-def test_what_is_not_built_is_refused_by_name(
-    place: Place, change: dict[str, str], named: str
+def test_settings_that_cannot_go_together_are_refused(
+    place: Place, change: dict[str, Any], named: str
 ) -> None:
     place.put("in/a", b"")
     channel = replace(Channel("train", f"s3://{BUCKET}/in/"), **change)

@@ -82,11 +82,7 @@ class ByteShard:
                 self._held = (start, start + whole)
                 return start + whole
             if size >= LONGEST or at_end:
-                raise InvalidData(
-                    f"{self.name}: a line or record must be shorter than {LONGEST} bytes",
-                    got=f"no end of it after byte {start}",
-                    do="Check the content type.",
-                )
+                raise too_long(self.name, start)
             size = min(4 * size, LONGEST)
         return start
 
@@ -125,6 +121,15 @@ class ByteShard:
         return rows_before(again, start)
 
 
+def too_long(name: str, start: int) -> InvalidData:
+    """The error for a line or record at byte ``start`` of which no end is found."""
+    return InvalidData(
+        f"{name}: a line or record must be shorter than {LONGEST} bytes",
+        got=f"no end of it after byte {start}",
+        do="Check the content type.",
+    )
+
+
 def rows_before(shard: Shard, start: int) -> int:
     """Rows of a shard before the block at ``start``, by reading them."""
     rows = at = 0
@@ -140,10 +145,10 @@ def open_bytes(path: Path, is_compressed: bool) -> BinaryIO:
     plain = tempfile.TemporaryFile()  # noqa: SIM115 - the shard closes it
     try:
         plain.writelines(gunzip(path))
+        plain.seek(0)
     except BaseException:
         plain.close()
         raise
-    plain.flush()
     return plain
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from tidemill.spec import channel
 from tidemill.spec.channel import Channel
 
 
@@ -76,6 +77,6 @@ def from_document(document: Mapping[str, Any]) -> TrainingJob:
     >>> from_document(asdict(job)) == job
     True
     """
-    channels = tuple(Channel(**c) for c in document["channels"])
+    channels = tuple(channel.from_document(c) for c in document["channels"])
     metrics = tuple(MetricDefinition(**m) for m in document["metric_definitions"])
     return TrainingJob(**{**document, "channels": channels, "metric_definitions": metrics})

@@ -8,12 +8,14 @@ from pathlib import Path
 from tidemill.algorithms.base import Declaration
 from tidemill.data import content_type, stream
 from tidemill.data.batch import Batch
+from tidemill.data.content_type import ContentType
 from tidemill.data.cursor import START, Cursor
 from tidemill.data.files import NoRows
 from tidemill.errors import Invalid, UnsupportedType
 from tidemill.spec.channel import Channel
 from tidemill.training.loop import Rows
-from tidemill.workers import inputs
+from tidemill.workers.inputs.download import is_dealt
+from tidemill.workers.pipe.rows import Form, PipeRows, Plumbing, open_pipe
 from tidemill.workers.train import earlier
 
 REQUIRED = "train"
@@ -22,7 +24,8 @@ REQUIRED = "train"
 class Channels:
     """Opens channels.
 
-    hosts: that the job has; what is dealt out to several may leave one without a row
+    files: see ``inputs.download`` · plumbing: for those in Pipe mode; what is dealt out to several
+    hosts may leave one without a row
 
     ``sizes``: bytes of each file, by channel · ``reading``: the channel whose rows were given out
     last, for whoever has to explain an error in them
@@ -34,10 +37,12 @@ class Channels:
         channels: Sequence[Channel],
         files: Mapping[str, Sequence[Path]],
         batch_rows: int,
-        hosts: int = 1,
+        plumbing: Plumbing,
     ) -> None:
         self._declaration, self._files, self._batch_rows = declaration, files, batch_rows
-        self._hosts = hosts
+        self._plumbing = plumbing
+        self._pipe: PipeRows | None = None
+        self._accepted = [content_type.parse(c).media for c in declaration.content_types]
         self._channels = {c.name: c for c in channels}
         self.sizes = {name: [p.stat().st_size for p in paths] for name, paths in files.items()}
         self.reading: str | None = None
@@ -53,7 +58,7 @@ class Channels:
         """The rows of a channel; there are none on a host that got no share of its objects."""
         self.reading = name
         channel = self._channels[name]
-        may_lack = self._hosts > 1 and inputs.is_dealt(channel)
+        may_lack = self._plumbing.hosts > 1 and is_dealt(channel)
         try:
             rows = self._open(channel)
         except NoRows:
@@ -64,34 +69,46 @@ class Channels:
 
     def share_read(self, cursor: Cursor) -> float:
         """About which fraction of a pass over the training rows lies before a cursor."""
+        if self._pipe is not None:
+            return self._pipe.share_read(cursor)
         files, size = len(self._files[REQUIRED]), sum(self.sizes[REQUIRED])
         if not files or not size:
             return 1.0
         return min(1.0, (cursor.shard + min(1.0, cursor.offset * files / size)) / files)
 
     def _open(self, channel: Channel) -> Rows | None:
-        kind = content_type.parse(channel.content_type or self._declaration.default_content_type)
-        accepted = [content_type.parse(c).media for c in self._declaration.content_types]
-        if kind.media not in accepted:
-            raise UnsupportedType(
-                f"channel {channel.name!r}: ContentType must be one of {', '.join(accepted)} "
-                f"for {self._declaration.name}",
-                got=channel.content_type,
-                do="Convert the data, or name the content type that they have.",
-            )
-        files = self._files[channel.name]
+        kind, files = self._kind(channel), self._files[channel.name]
+        labels = self._declaration.label_size if kind.label_size is None else kind.label_size
+        form = Form(kind, self._batch_rows, labels, content_type.TEXT in self._accepted)
+        if channel.input_mode == "Pipe":
+            pipe = open_pipe(channel, files, form, self._plumbing, is_dealt=is_dealt(channel))
+            self._pipe = pipe if channel.name == REQUIRED else self._pipe
+            return pipe
         if not files:
             return None
-        labels = kind.label_size
         return stream.open_files(
             files,
             kind,
             batch_rows=self._batch_rows,
-            label_size=self._declaration.label_size if labels is None else labels,
+            label_size=labels,
             shuffle_seed=channel.shuffle_seed,
             is_compressed=channel.compression == "Gzip" or all(f.suffix == ".gz" for f in files),
-            is_text=content_type.TEXT in accepted,
+            is_text=form.is_text,
         )
+
+    def _kind(self, channel: Channel) -> ContentType:
+        is_augmented = channel.data_type == "AugmentedManifestFile"
+        if is_augmented and content_type.TEXT in self._accepted:
+            return ContentType(content_type.TEXT)  # whatever is named: clients name its wrapping
+        kind = content_type.parse(channel.content_type or self._declaration.default_content_type)
+        if kind.media not in self._accepted:
+            raise UnsupportedType(
+                f"channel {channel.name!r}: ContentType must be one of "
+                f"{', '.join(self._accepted)} for {self._declaration.name}",
+                got=channel.content_type,
+                do="Convert the data, or name the content type that they have.",
+            )
+        return kind
 
 
 class _Watched:

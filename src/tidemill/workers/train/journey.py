@@ -14,11 +14,13 @@ from tidemill.artifact.codec import to_bytes
 from tidemill.errors import Invalid
 from tidemill.spec.training_job import MetricDefinition
 from tidemill.storage import uri
-from tidemill.workers import inputs
 from tidemill.workers.failure import explain
+from tidemill.workers.inputs.config import write_config
+from tidemill.workers.inputs.download import download
 from tidemill.workers.log_lines import Log
 from tidemill.workers.metric_tap import MetricTap
 from tidemill.workers.peers import give_up
+from tidemill.workers.pipe.rows import Plumbing
 from tidemill.workers.train.channels import REQUIRED, Channels, check
 from tidemill.workers.train.earlier import CHANNEL, earlier_state
 from tidemill.workers.train.host import Host
@@ -65,14 +67,16 @@ class Journey:
         self._log.configuration(
             _defaults(declaration), job.hyperparameters, asdict(hyperparameters)
         )
-        inputs.write_config(job, host.home, host.name, host.names)
+        write_config(job, host.home, host.name, host.names)
         self._check_places()
-        desk.status("Downloading", "Downloading input data")
-        files = inputs.download(job, host.home, host.buckets, host.name, host.names)
+        if any(c.input_mode == "File" for c in job.channels):
+            desk.status("Downloading", "Downloading input data")
+        files = download(job, host.home, host.buckets, host.name, host.names)
         desk.status("Training", "Training image download completed. Training in progress.")
         algorithm = build(declaration, hyperparameters, len(host.names))
-        hosts = len(host.names)
-        channels = Channels(declaration, job.channels, files, algorithm.batch_rows, hosts)
+        index, hosts = host.names.index(host.name), len(host.names)
+        plumbing = Plumbing(host.home.data, host.buckets, index, hosts)
+        channels = Channels(declaration, job.channels, files, algorithm.batch_rows, plumbing)
         self._channels = channels
         passes = getattr(hyperparameters, "epochs", 1)
         learned = self._learned(declaration, algorithm, passes, channels)
