@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -115,14 +113,3 @@ def test_histograms_and_surveys_add_up_exactly() -> None:
     assert both.histogram is not None
     assert whole.histogram is not None
     np.testing.assert_array_equal(both.histogram.counts, whole.histogram.counts)
-
-
-def test_a_finished_training_can_go_on() -> None:
-    algorithm, state, parts = begun()
-    while algorithm.wants_another_pass(state):
-        state = algorithm.close_pass(algorithm.update(state, parts[2]))
-    before = copy.deepcopy(state)
-    again = algorithm.update(algorithm.reopen(state), parts[2])
-    assert again.iterate is not None
-    assert before.iterate is not None
-    assert again.iterate.steps > before.iterate.steps

@@ -9,13 +9,14 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_score, recall_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tidemill.data.batch import Batch
+from tidemill.errors import Invalid
 from tidemill.estimators import LinearLearnerClassifier, LinearLearnerRegressor
 from tidemill.estimators.base import InvalidInput
 from tidemill.estimators.shuffled import Shuffled
@@ -190,3 +191,45 @@ def test_a_pass_goes_on_from_any_cursor() -> None:
         rest = list(data.read(1, whole[at][1]))
         assert len(rest) == len(whole) - at - 1
         np.testing.assert_array_equal(rest[0][0].labels, whole[at + 1][0].labels)
+
+
+def test_one_fitted_classifier_makes_others_by_other_criteria() -> None:
+    features, labels = make_classification(4000, weights=[0.8], flip_y=0.1, random_state=0)
+    fitted = LinearLearnerClassifier(random_state=0).fit(features, labels)
+    assert fitted.threshold_ == 0
+    wary = fitted.finalize(criterion="precision_at_target_recall", target_recall=0.95)
+    sure = fitted.finalize(criterion="recall_at_target_precision", target_precision=0.9)
+    assert recall_score(labels, wary.predict(features)) == pytest.approx(0.95, abs=0.01)
+    assert precision_score(labels, sure.predict(features)) == pytest.approx(0.9, abs=0.01)
+    assert wary.threshold_ < 0 < sure.threshold_
+    for other in (wary, sure):
+        np.testing.assert_array_equal(other.coef_, fitted.coef_)
+        np.testing.assert_array_equal(
+            other.finalize(criterion="loss_function").predict(features), fitted.predict(features)
+        )
+    direct = LinearLearnerClassifier(
+        criterion="precision_at_target_recall", target_recall=0.95, random_state=0
+    ).fit(features, labels)
+    assert direct.threshold_ == wary.threshold_
+
+
+def test_a_finalized_one_goes_on_with_further_rows() -> None:
+    features, labels = make_classification(2000, random_state=0)
+    fitted = LinearLearnerClassifier(random_state=0).fit(features[:1000], labels[:1000])
+    other = fitted.finalize(criterion="accuracy").partial_fit(features[1000:], labels[1000:])
+    assert other.score(features, labels) > fitted.score(features, labels) - 0.02
+
+
+def test_what_the_state_cannot_tell_is_refused() -> None:
+    features, labels = make_classification(500, random_state=0)
+    fitted = LinearLearnerClassifier(random_state=0).fit(features, labels)
+    with pytest.raises(Invalid, match="loss must be logistic, as in the earlier training"):
+        fitted.finalize(loss="hinge_loss")
+    with pytest.raises(ValueError, match="criterion must be one of accuracy"):
+        fitted.finalize(criterion="luck")
+    streamed = LinearLearnerClassifier(random_state=0).partial_fit(features, labels, [0, 1])
+    with pytest.raises(ValueError, match="tallies of scores"):
+        streamed.finalize(criterion="f1")
+    halves = LinearLearnerRegressor(loss="quantile_loss", quantile=0.5).fit(features, labels)
+    with pytest.raises(Invalid, match=r"quantile must be 0\.5"):
+        halves.finalize(quantile=0.9)

@@ -9,14 +9,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.linear_learner.hyperparameters import LinearLearnerHyperparameters
+from tidemill.algorithms.linear_learner.hyperparameters import BINARY, LinearLearnerHyperparameters
 from tidemill.algorithms.linear_learner.learner import LinearLearner
 from tidemill.algorithms.linear_learner.model import LinearModel, product
-from tidemill.algorithms.linear_learner.state import LinearState
+from tidemill.algorithms.linear_learner.selection import BY_LOSS
+from tidemill.algorithms.linear_learner.state import TRAIN, LinearState
 from tidemill.data.batch import Batch, Csr, Floats
 from tidemill.estimators.base import (
-    BaseEstimator,
+    Expressive,
     InMemory,
+    InvalidInput,
     check_is_fitted,
     distinct,
     features_and_target_of,
@@ -37,7 +39,7 @@ _WD_OF_A_STREAM = 1e-5
 _SPARSE_C = 5.0
 
 
-class LinearEstimator(BaseEstimator):  # type: ignore[misc]
+class LinearEstimator(Expressive):
     """What both estimators do alike; the parameters are told of in each."""
 
     _numeric = True
@@ -72,19 +74,36 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             if first:
                 state = algorithm.close_pass(algorithm.update(algorithm.start(), batch))
             else:
-                state = algorithm.reopen(self.state_)
+                state = replace(self.state_, phase=TRAIN)
             state = algorithm.close_pass(algorithm.update(state, batch))
         self._show(algorithm, state)
         self.n_iter_ = state.epoch
         return self
 
-    def _algorithm(self, rows: Batch, epochs: int, patience: int) -> LinearLearner:
+    def _adopt(self, fitted: Self) -> None:
+        self._take_classes(fitted)
+        self._seed = fitted._seed
+        algorithm = self._algorithm(None, _FOREVER, _FOREVER)
+        algorithm.reopen(fitted.state_)
+        given = algorithm.given
+        by_tallies = given.binary_classifier_model_selection_criteria not in BY_LOSS
+        if given.predictor_type == BINARY and by_tallies and fitted.state_.histogram is None:
+            raise InvalidInput(
+                "another criterion needs the tallies of scores that fit keeps of two classes",
+                got="a state without",
+                do="Leave criterion as it is, or call fit.",
+            )
+        self._show(algorithm, fitted.state_)
+        self.n_iter_ = fitted.n_iter_
+
+    def _algorithm(self, rows: Batch | None, epochs: int, patience: int) -> LinearLearner:
+        """rows: those to be learned, which decide what ``auto`` stands for"""
         size = self.batch_size
         if size == "auto":
-            size = int(np.clip(len(rows) // 32, 16, 4096))
+            size = int(np.clip(len(rows or ()) // 32, 16, 4096))
         wd = self.wd
         if wd == "auto":
-            wd = _penalty(rows) if epochs < _FOREVER else _WD_OF_A_STREAM
+            wd = _penalty(rows) if rows and epochs < _FOREVER else _WD_OF_A_STREAM
         kind, outputs = self._kind()
         given = LinearLearnerHyperparameters(
             predictor_type=kind,
@@ -99,7 +118,6 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             l1=self.l1,
             use_bias=self.use_bias,
             normalize_data=self.normalize_data,
-            binary_classifier_model_selection_criteria="loss_function",
             early_stopping_patience=patience,
             early_stopping_tolerance=self.tolerance,
             **self._more(),
@@ -129,6 +147,9 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _more(self) -> dict[str, Any]:
         return {}
+
+    def _take_classes(self, fitted: Self) -> None:
+        """What else to take over from a fitted one."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

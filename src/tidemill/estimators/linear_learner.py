@@ -7,7 +7,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.linear_learner.hyperparameters import BINARY, MULTICLASS, REGRESSOR
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    BINARY,
+    CRITERIA,
+    MULTICLASS,
+    REGRESSOR,
+)
 from tidemill.algorithms.linear_learner.model import sigmoid, softmax
 from tidemill.data.batch import Batch, Floats
 from tidemill.estimators.base import (
@@ -49,6 +54,10 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
     num_models : candidates trained side by side, of which the one with the least loss is kept
     patience, tolerance : passes without such a relative gain in loss, after which training ends
     use_bias, normalize_data : whether to fit an intercept, whether to scale columns
+    criterion : of two classes, what the best candidate, and the score from which ``predict`` says
+        the second class, are chosen by: ``"loss_function"`` (the score is 0), ``"accuracy"``,
+        ``"f_beta"``, ``"precision_at_target_recall"`` or ``"recall_at_target_precision"``
+    target_recall, target_precision, f_beta : parameters of the criterion
     class_weight : None, ``"balanced"``, or a dictionary from class to weight
     random_state : None, a number or a NumPy generator
 
@@ -57,6 +66,7 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
     classes_ : (classes,) in y's own type
     coef_ : (1 or classes, columns) float32 · intercept_ : (1 or classes,) float32
     n_iter_ : passes made
+    state_ : of which ``finalize`` makes estimators with another criterion, without rows
 
     Examples
     --------
@@ -83,6 +93,10 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
         tolerance: float = 1e-3,
         use_bias: bool = True,
         normalize_data: bool = True,
+        criterion: str = "loss_function",
+        target_recall: float = 0.8,
+        target_precision: float = 0.8,
+        f_beta: float = 1.0,
         class_weight: Any = None,
         random_state: Any = None,
     ) -> None:
@@ -98,6 +112,10 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
         self.tolerance = tolerance
         self.use_bias = use_bias
         self.normalize_data = normalize_data
+        self.criterion = criterion
+        self.target_recall = target_recall
+        self.target_precision = target_precision
+        self.f_beta = f_beta
         self.class_weight = class_weight
         self.random_state = random_state
 
@@ -118,13 +136,17 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
         return self._go_on(X, y, sample_weight, first)
 
     def decision_function(self, X: Any) -> Floats:
-        """(rows,) of two classes, positive for the second; else (rows, classes)."""
+        """(rows,) of two classes, above ``threshold_`` for the second; else (rows, classes)."""
         return self._scores(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(rows,) the likeliest class of each row."""
         scores = self._scores(X)
-        best = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)
+        best = (
+            scores.argmax(axis=1)
+            if scores.ndim == 2
+            else (scores > self.threshold_).astype(np.intp)
+        )
         found: NDArray[Any] = self.classes_[best]
         return found
 
@@ -144,6 +166,11 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
         return logarithms
 
     @property
+    def threshold_(self) -> float:
+        """The score above which a row is of the second of two classes."""
+        return self.model_.threshold
+
+    @property
     def coef_(self) -> Floats:
         """(1 or classes, columns) weights over raw columns."""
         return np.atleast_2d(self.model_.weights.T)
@@ -155,6 +182,23 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
 
     def _kind(self) -> tuple[str, int | None]:
         return (BINARY, None) if len(self.classes_) == 2 else (MULTICLASS, len(self.classes_))
+
+    def _more(self) -> dict[str, Any]:
+        if self.criterion not in CRITERIA:
+            raise InvalidInput(
+                f"criterion must be one of {', '.join(CRITERIA)}",
+                got=self.criterion,
+                do="Change criterion.",
+            )
+        return {
+            "binary_classifier_model_selection_criteria": self.criterion,
+            "target_recall": self.target_recall,
+            "target_precision": self.target_precision,
+            "f_beta": self.f_beta,
+        }
+
+    def _take_classes(self, fitted: Self) -> None:
+        self.classes_: NDArray[Any] = fitted.classes_
 
     def _set_classes(self, classes: NDArray[Any]) -> None:
         if len(classes) < 2:
@@ -210,7 +254,7 @@ class LinearLearnerRegressor(RegressorMixin, LinearEstimator):  # type: ignore[m
 
     Attributes
     ----------
-    coef_ : (columns,) float32 · intercept_ : float · n_iter_ : passes made
+    coef_ : (columns,) float32 · intercept_ : float · n_iter_ : passes made · state_
 
     Examples
     --------
@@ -285,6 +329,7 @@ class LinearLearnerRegressor(RegressorMixin, LinearEstimator):  # type: ignore[m
 
     def _more(self) -> dict[str, Any]:
         return {
+            "binary_classifier_model_selection_criteria": "loss_function",
             "quantile": self.quantile,
             "loss_insensitivity": self.epsilon,
             "huber_delta": self.delta,

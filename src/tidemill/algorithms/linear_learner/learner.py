@@ -26,12 +26,16 @@ from tidemill.algorithms.linear_learner.passes import (
 from tidemill.algorithms.linear_learner.plan import (
     SAMPLE_ROWS,
     Candidates,
-    candidates,
     class_weights,
     describe,
     plan,
 )
 from tidemill.algorithms.linear_learner.quality import Quality, quality
+from tidemill.algorithms.linear_learner.reopening import (
+    check_same_task,
+    ended,
+    standing_weights,
+)
 from tidemill.algorithms.linear_learner.rows import check_finite, check_width, labels_of
 from tidemill.algorithms.linear_learner.scaler import Scaler
 from tidemill.algorithms.linear_learner.state import (
@@ -91,8 +95,18 @@ class LinearLearner(Algorithm[LinearState]):
         return LinearState()
 
     def reopen(self, state: LinearState, *, leads: bool = True) -> LinearState:
-        """The state of a training that ended, ready for another pass of steps."""
-        return replace(state, phase=TRAIN)
+        """The models of the earlier training, by which those of new rows will be steadied.
+
+        Of its tallies other criteria and targets choose other candidates and thresholds. New rows
+        are surveyed anew, at most ``num_point_for_scaler`` of them: what was constant may vary.
+        """
+        if state.phase == SURVEY:
+            state = self.close_pass(state) if state.survey else state.earlier or state
+        if state.task is None or state.scaler is None:
+            return state
+        check_same_task(self.given, self.plan, state.task, len(state.scaler.mean))
+        earlier = ended(state)
+        return LinearState(earlier=replace(earlier, chosen=standing(self.given, earlier)[1]))
 
     def update(self, state: LinearState, batch: Batch) -> LinearState:
         if not len(batch):
@@ -182,15 +196,14 @@ class LinearLearner(Algorithm[LinearState]):
     def finalize(self, state: LinearState) -> LinearModel:
         """The chosen model; before the end, the best so far."""
         if state.phase == SURVEY:
-            state = self.close_pass(state)
+            state = self.close_pass(state) if state.survey else state.earlier or state
         if state.scaler is None or state.survey is None:
             raise InvalidData(
                 f"{NAME}: the train channel must have rows",
                 got="none",
                 do="Check the channel's S3Uri and that its files are not empty.",
             )
-        weights, model, threshold = standing(self.given, state)
-        return model_of(self.given, self.plan, state.scaler, weights, model, threshold)
+        return model_of(self.given, self.plan, state)
 
     def evaluate(self, model: LinearModel, batch: Batch) -> Quality | None:
         """How good the model is on labelled rows."""
@@ -214,7 +227,8 @@ class LinearLearner(Algorithm[LinearState]):
     def _survey(self, state: LinearState, batch: Batch) -> LinearState:
         seen = state.survey
         batch = batch.rows(0, max(0, self.given.num_point_for_scaler - (seen.rows if seen else 0)))
-        columns = len(seen.features.mean) if seen else None
+        known = seen or (state.earlier.survey if state.earlier else None)
+        columns = len(known.features.mean) if known else None
         check_width(self.given, batch, columns)
         labels = labels_of(self.given, batch, seen.rows if seen else 0)
         check_finite(batch, seen.rows if seen else 0)
@@ -261,8 +275,7 @@ class LinearLearner(Algorithm[LinearState]):
     def _judged(self, state: LinearState) -> Floats:
         if state.phase == CALIBRATE and state.best is not None:
             return state.best
-        assert state.iterate is not None
-        return state.iterate.average()
+        return standing_weights(state)
 
     def _histogram(
         self, state: LinearState, batch: Batch, labels: Floats, scores: Floats
@@ -294,7 +307,8 @@ class LinearLearner(Algorithm[LinearState]):
         assert scaler is not None
         assert seen is not None
         if self._tools is None or self._tools.scaler is not scaler:
-            side = candidates(self.given, len(scaler.mean))
+            side = state.candidates
+            assert side is not None
             by_class = class_weights(self.given, seen.classes) if len(seen.classes) else None
             self._tools = Tools(
                 scaler,

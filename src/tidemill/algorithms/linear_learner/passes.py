@@ -14,8 +14,9 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
 from tidemill.algorithms.linear_learner.model import LinearModel
 from tidemill.algorithms.linear_learner.optimizers import optimizer_of
 from tidemill.algorithms.linear_learner.plan import Plan, candidates
-from tidemill.algorithms.linear_learner.scaler import Scaler, scaler
-from tidemill.algorithms.linear_learner.selection import BY_LOSS, choose
+from tidemill.algorithms.linear_learner.reopening import anchored, standing_weights, task_of
+from tidemill.algorithms.linear_learner.scaler import scaler
+from tidemill.algorithms.linear_learner.selection import choose
 from tidemill.algorithms.linear_learner.state import (
     CALIBRATE,
     DONE,
@@ -37,17 +38,30 @@ def begin(
     seen = state.survey
     assert seen is not None
     columns = len(seen.features.mean)
-    models = len(candidates(given, columns))
+    side = candidates(given, columns)
+    models = len(side)
+    anchor, fresh = None, seen
+    if state.earlier is not None and state.earlier.survey is not None:
+        seen = state.earlier.survey.merge(seen)
     made = scaler(given, seen.features, seen.labels, seen.sparse)
-    first = _first_weights(given, columns, seed)
-    # Columns that no row has filled yet, or that are constant, begin at nothing.
-    first[:-1][(seen.features.nonzero == 0) | (made.inverse == 0)] = 0
+    if state.earlier is not None:
+        anchor = anchored(state.earlier, made, fresh)
+        first = anchor.weights
+    else:
+        first = _first_weights(given, columns, seed)
+        # Columns that no row has filled yet, or that are constant, begin at nothing.
+        first[:-1][(seen.features.nonzero == 0) | (made.inverse == 0)] = 0
     weights = np.repeat(first, models, axis=1)
     moments = tuple(np.zeros_like(weights) for _ in range(optimizer_of(plan).moments))
     return replace(
         state,
         phase=TRAIN,
+        survey=seen,
         scaler=made,
+        candidates=side,
+        task=task_of(given, plan),
+        anchor=anchor,
+        weight=anchor.weight if anchor else 0.0,
         iterate=Iterate(weights, moments, np.zeros_like(weights), 0, 0, 0),
         train=_nothing(models),
         held=_nothing(models),
@@ -75,7 +89,7 @@ def close_epoch(given: LinearLearnerHyperparameters, state: LinearState) -> Line
     loss = judge.mean()
     if judge.rows and not np.isfinite(loss).any():
         raise _diverged(given)
-    best, best_loss = _best(given, state, iterate.average(), loss, bool(held.rows))
+    best, best_loss = _best(given, state, standing_weights(state), loss, bool(held.rows))
     models = len(loss)
     lowest = np.full(models, np.inf) if state.lowest is None else state.lowest
     stalled = 0 if _gains(given, loss, lowest) else state.stalled + 1
@@ -92,6 +106,7 @@ def close_epoch(given: LinearLearnerHyperparameters, state: LinearState) -> Line
         epoch=epoch,
         stalled=stalled,
         lowest=np.minimum(lowest, loss),
+        weight=train.weight + (state.anchor.weight if state.anchor else 0.0),
     )
     if state.epoch < given.epochs and stalled < given.early_stopping_patience:
         return state
@@ -117,9 +132,9 @@ def _restarted(iterate: Iterate) -> Iterate:
 def _end_training(
     given: LinearLearnerHyperparameters, state: LinearState, best_loss: Doubles
 ) -> LinearState:
-    by_loss = given.binary_classifier_model_selection_criteria in BY_LOSS
-    threshold = given.predictor_type == BINARY and not by_loss
-    # By loss alone, held-out rows have already told which model is best.
+    # By loss alone held-out rows have already told which model is best; but with thresholds the
+    # tallies are kept, and can tell later which model and threshold another criterion takes.
+    threshold = given.predictor_type == BINARY
     judged = threshold or (len(best_loss) > 1 and not state.held_out)
     return replace(
         state,
@@ -152,7 +167,7 @@ def close_calibration(given: LinearLearnerHyperparameters, state: LinearState) -
     assert best_loss is not None
     loss = judge.mean() if judge.rows else best_loss
     model, threshold = choose(given, state.histogram, loss)
-    return replace(state, phase=DONE, chosen=model, threshold=threshold, histogram=None)
+    return replace(state, phase=DONE, chosen=model, threshold=threshold, best_loss=loss)
 
 
 def standing(given: LinearLearnerHyperparameters, state: LinearState) -> tuple[Floats, int, float]:
@@ -161,25 +176,21 @@ def standing(given: LinearLearnerHyperparameters, state: LinearState) -> tuple[F
         judge = state.held if state.held_out else state.train
         loss = judge.mean() if judge is not None and judge.rows else state.best_loss
         assert loss is not None
-        model, threshold = choose(given, state.histogram, loss)
-        return state.best, model, threshold
+        return state.best, *choose(given, state.histogram, loss)
     if state.best is not None and state.best_loss is not None:
-        model = state.chosen if state.phase == DONE else int(state.best_loss.argmin())
-        return state.best, model, state.threshold
-    assert state.iterate is not None
+        if state.phase == DONE:
+            return state.best, *choose(given, state.histogram, state.best_loss)
+        return state.best, int(state.best_loss.argmin()), state.threshold
     assert state.train is not None
-    return state.iterate.average(), int(state.train.mean().argmin()), 0.0
+    return standing_weights(state), int(state.train.mean().argmin()), 0.0
 
 
-def model_of(
-    given: LinearLearnerHyperparameters,
-    plan: Plan,
-    scaler: Scaler,
-    weights: Floats,
-    model: int,
-    threshold: float,
-) -> LinearModel:
-    """One candidate as a model over raw rows."""
+def model_of(given: LinearLearnerHyperparameters, plan: Plan, state: LinearState) -> LinearModel:
+    """The chosen candidate as a model over raw rows."""
+    weights, model, threshold = standing(given, state)
+    scaler, side = state.scaler, state.candidates
+    assert scaler is not None
+    assert side is not None
     own = weights.reshape(len(weights), given.outputs, -1)[:, :, model].astype(np.float64)
     raw, bias = scaler.fold(own[:-1], own[-1])
     if given.outputs == 1:
@@ -191,7 +202,7 @@ def model_of(
         np.asarray(bias, np.float32),
         threshold,
         scaler.label_scale,
-        candidates(given, len(raw)).describe(model),
+        side.describe(model),
     )
 
 

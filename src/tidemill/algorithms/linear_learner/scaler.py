@@ -48,6 +48,15 @@ class Scaler:
         shifted = bias - self.mean @ raw
         return raw * self.label_scale, shifted * self.label_scale + self.label_mean
 
+    def adopt(
+        self, other: Scaler, weights: Doubles, bias: Doubles | Floats
+    ) -> tuple[Doubles, Doubles]:
+        """Another scaler's (columns, outputs) weights and (outputs,) bias, as this one's."""
+        raw, shifted = other.fold(weights, np.asarray(bias, np.float64))
+        shifted = (shifted + self.mean @ raw - self.label_mean) / self.label_scale
+        scale = (self.inverse * self.label_scale)[:, None]
+        return np.divide(raw, scale, out=np.zeros_like(raw), where=scale > 0), shifted
+
 
 def scaler(
     given: LinearLearnerHyperparameters, features: Moments, labels: Moments, sparse: bool

@@ -21,7 +21,8 @@ def choose(
 
     loss: (models,), infinite for a model that diverged · histogram: of binary classifiers
     """
-    if histogram is None or not histogram.counts.any():
+    by_loss = given.binary_classifier_model_selection_criteria in BY_LOSS
+    if by_loss or histogram is None or not histogram.counts.any():
         return int(loss.argmin()), 0.0
     table = histogram.confusion()
     thresholds = histogram.thresholds()

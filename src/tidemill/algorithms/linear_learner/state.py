@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.algorithms.linear_learner.plan import Candidates
 from tidemill.algorithms.linear_learner.scaler import Scaler
 from tidemill.data.batch import Floats
 from tidemill.stats.moments import Moments
@@ -96,15 +97,42 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What is minimised; parameter: of the loss (margin, quantile …), 0 where it has none."""
+
+    predictor_type: str
+    outputs: int
+    loss: str
+    parameter: float
+    use_bias: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The model of an earlier training, in the scaled space of this one.
+
+    weights: (columns + 1, outputs) · weight: of the rows behind it
+    odds: (columns,) how much oftener the new rows have each column than the old ones
+    """
+
+    weights: Floats
+    odds: Doubles
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinearState:
     """phase: which pass this is · survey: None until a row comes · the rest: None before TRAIN.
 
     train, held: evidence of this pass · best: each model's averaged weights of its best pass, and
-    best_loss (models,) what they lost there · histogram: the candidates' scores in CALIBRATE
-    train_loss, held_loss: of the last pass, by
+    best_loss (models,) what they lost there · histogram: the candidates' scores on the
+    calibration rows, from CALIBRATE on · train_loss, held_loss: of the last pass, by
     model · epoch: passes trained · stalled: of which the last so many brought no gain · lowest:
     (models,) the least that each lost in any of them
     chosen, threshold: the outcome, once DONE
+    weight: of the rows that the models are made of, earlier trainings' too
+    earlier: what a training before this one ended with, the same on all workers · anchor: of it,
+    from TRAIN on
     """
 
     phase: str = SURVEY
@@ -124,3 +152,8 @@ class LinearState:
     lowest: Doubles | None = None
     chosen: int = 0
     threshold: float = 0.0
+    candidates: Candidates | None = None
+    task: Task | None = None
+    weight: float = 0.0
+    earlier: LinearState | None = None
+    anchor: Anchor | None = None
