@@ -9,6 +9,7 @@ from tidemill.control import training_job
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import training_job_answer, training_job_request
+from tidemill.gateway.resources.channel import check_objects
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import Fault, invalid
@@ -30,7 +31,8 @@ def create(call: Call) -> dict[str, Any]:
     arn = call.arn(NOUN.kind, call.request[NOUN.key])
     job = training_job_request.to_spec(call.request, arn, call.region)
     if not _exists(call):  # a taken name is said before data that is missing
-        training_job_request.check_data(call.request, call.platform.buckets, call.region)
+        buckets, role = call.platform.buckets, call.request["RoleArn"]
+        check_objects(job.channels, buckets, region=call.region, role=role)
     kept = {name: value for name, value in call.request.items() if name != "Tags"}
     home = call.platform.home
     return NOUN.create(call, lambda tags: training_job.create(call.verbs, home, job, kept, tags))

@@ -94,7 +94,8 @@ class Outlet:
     def _check_end(self) -> None:
         if self._feeder.fault is not None:
             raise self._feeder.fault
-        if self._end() is None:
+        end = self._end()
+        if end is None or self._at < end:
             raise InvalidData(
                 f"{self._feeder.path.name}: must be fed to its end",
                 got=f"an end after {self._at} bytes",
