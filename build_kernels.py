@@ -1,4 +1,4 @@
-"""Compile the kernels: each ``src/tidemill/kernels/NAME.c`` into a ``NAME.so`` beside it.
+"""Compile the kernels: each ``src/tidemill/kernels/NAME.c`` into a ``libNAME.so`` beside it.
 
 ``python build_kernels.py [NAME …]``; installing the package runs it too. The compiler is ``$CC``,
 else ``cc``, else the one that the Python package ``ziglang`` brings.
@@ -57,7 +57,7 @@ def build(
     made = []
     for source in sorted(directory.glob("*.c")):
         if not names or source.stem in names:
-            target = (into or directory) / f"{source.stem}.so"
+            target = (into or directory) / f"lib{source.stem}.so"
             # Written beside and moved, for a library that is in use must not change under its user.
             fresh = target.with_suffix(f".{os.getpid()}.tmp")
             subprocess.run(

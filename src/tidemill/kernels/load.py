@@ -29,8 +29,11 @@ SEED: Any = ctypes.c_uint64
 
 @functools.cache
 def library(name: str) -> ctypes.CDLL:
-    """The library of ``NAME.c``. Calls into it run without Python's lock, side by side."""
-    path = HERE / f"{name}.so"
+    """The library of ``NAME.c``. Calls into it run without Python's lock, side by side.
+
+    Its file is ``libNAME.so``: Python would take a ``NAME.so`` for the module beside ``NAME.py``.
+    """
+    path = HERE / f"lib{name}.so"
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
