@@ -15,9 +15,10 @@ JSON_LINES = "application/jsonlines"
 PARQUET = "application/x-parquet"
 NPY = "application/x-npy"
 TEXT = "text/plain"
+LIBSVM = "application/x-libsvm"
 
 ALIASES: Mapping[str, str] = {
-    **{name: name for name in (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT)},
+    **{name: name for name in (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT, LIBSVM)},
     "csv": CSV,
     "application/csv": CSV,
     "protobuf": RECORDIO,
@@ -37,10 +38,13 @@ ALIASES: Mapping[str, str] = {
     "application/x-numpy": NPY,
     "text": TEXT,
     "txt": TEXT,
+    "libsvm": LIBSVM,
+    "text/libsvm": LIBSVM,
+    "text/x-libsvm": LIBSVM,
 }
 """Every name understood, in lower case: SageMaker's containers take the short ones too."""
 
-SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT)
+SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT, LIBSVM)
 
 
 @dataclass(frozen=True, slots=True)

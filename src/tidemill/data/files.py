@@ -10,18 +10,26 @@ from typing import BinaryIO
 from tidemill.data import content_type as types
 from tidemill.data import lines
 from tidemill.data.content_type import ContentType
-from tidemill.data.formats import csv, jsonlines, npy, parquet, recordio, text
+from tidemill.data.formats import csv, jsonlines, libsvm, npy, parquet, recordio, text
 from tidemill.data.shard import ByteShard, Format, Shard, open_bytes
 from tidemill.errors import InvalidData, UnsupportedType
 
 BLOCK = 2 << 20
 """Bytes of a block, about."""
 TEXT_BLOCK = 4 << 20
-"""Bytes of a block of CSV, whose reader is slow to start."""
+"""Bytes of a block of CSV, whose reader is slow to start, or of libsvm."""
 SMALL_BLOCK = 256 << 10
 """Bytes of a block when many are drawn and shuffled together."""
 
-TRAINING = (types.RECORDIO, types.CSV, types.JSON_LINES, types.PARQUET, types.NPY, types.TEXT)
+TRAINING = (
+    types.RECORDIO,
+    types.CSV,
+    types.JSON_LINES,
+    types.PARQUET,
+    types.NPY,
+    types.TEXT,
+    types.LIBSVM,
+)
 WHOLE = (types.PARQUET, types.NPY)
 """What cannot be read from its front on: the file must be there as a whole."""
 
@@ -29,7 +37,7 @@ WHOLE = (types.PARQUET, types.NPY)
 @dataclass(frozen=True, slots=True)
 class FileSource:
     """A file that can be opened as a shard. name: as errors call it · block: bytes, 0 for ours
-    is_text: whether JSON Lines hold texts with labels, not vectors"""
+    is_text: whether JSON Lines hold texts with labels, not vectors · layout: of libsvm rows"""
 
     path: Path
     name: str
@@ -38,6 +46,7 @@ class FileSource:
     is_compressed: bool = False
     block: int = 0
     is_text: bool = False
+    layout: libsvm.Layout = libsvm.UNKNOWN
 
     def open(self, is_random: bool) -> Shard:
         """The shard; is_random: its blocks will be read in any order."""
@@ -46,15 +55,19 @@ class FileSource:
         try:
             if self.media in WHOLE:
                 return open_whole(file, self.name, self.media, self.label_size, is_random, block)
-            format_ = format_of(self.media, self.label_size, self.is_text)
+            format_ = format_of(self.media, self.label_size, self.is_text, self.layout)
             return ByteShard(file, self.name, format_, block)
         except BaseException:
             file.close()
             raise
 
 
-def format_of(media: str, label_size: int, is_text: bool = False) -> Format:
+def format_of(
+    media: str, label_size: int, is_text: bool = False, layout: libsvm.Layout = libsvm.UNKNOWN
+) -> Format:
     """How bytes of a content type that is not read as a whole are cut into blocks and read."""
+    if media == types.LIBSVM:
+        return Format(lines.cut, libsvm.reader(layout))
     if media == types.RECORDIO:
         return Format(recordio.cut, recordio.read)
     if media == types.CSV:
@@ -66,7 +79,7 @@ def format_of(media: str, label_size: int, is_text: bool = False) -> Format:
 
 def block_of(media: str) -> int:
     """Bytes of a block that is read in order."""
-    return TEXT_BLOCK if media == types.CSV else BLOCK
+    return TEXT_BLOCK if media in (types.CSV, types.LIBSVM) else BLOCK
 
 
 def open_whole(
@@ -102,8 +115,11 @@ def sources(
     size = label_size if kind.label_size is None else kind.label_size
     is_plain = len({file.name for file in present}) == len(present)
     names = [file.name if is_plain else str(file) for file in present]
+    layout = libsvm.UNKNOWN
+    if kind.media == types.LIBSVM:
+        layout = libsvm.measured(present, kind, is_compressed)
     return [
-        FileSource(file, name, kind.media, size, is_compressed, is_text=is_text)
+        FileSource(file, name, kind.media, size, is_compressed, is_text=is_text, layout=layout)
         for file, name in zip(present, names, strict=True)
     ]
 

@@ -8,7 +8,7 @@ from tidemill.data import content_type as types
 from tidemill.data.batch import Batch
 from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
-from tidemill.data.formats import csv, json, jsonlines, npy, parquet, recordio
+from tidemill.data.formats import csv, json, jsonlines, libsvm, npy, parquet, recordio
 from tidemill.data.where import REQUEST
 from tidemill.errors import InvalidData, UnsupportedType
 
@@ -19,6 +19,7 @@ DECODERS: Mapping[str, Callable[[bytes], Batch]] = {
     types.RECORDIO: recordio.decode,
     types.NPY: npy.decode,
     types.PARQUET: parquet.decode,
+    types.LIBSVM: libsvm.decode,
 }
 
 
@@ -32,6 +33,8 @@ def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
     if kind.media == types.CSV and kind.label_size:
         batch = csv.decode(body, kind.label_size)
+    elif kind.media == types.LIBSVM:
+        batch = libsvm.decode(body, kind)
     elif kind.media in DECODERS:
         batch = DECODERS[kind.media](body)
     else:

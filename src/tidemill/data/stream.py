@@ -236,6 +236,13 @@ def _agree(first: Block, block: Block) -> None:
                 got=got,
                 do="Give all files of the channel rows of the same form.",
             )
+    if (first.batch.groups is None) != (block.batch.groups is None):
+        has, lacks = (block, first) if first.batch.groups is None else (first, block)
+        raise InvalidData(
+            f"{lacks.name}: must have a qid in each row, as {has.name} has",
+            got="rows without",
+            do="Give every row the qid of its query, or none.",
+        )
 
 
 def _labels(batch: Batch) -> int:

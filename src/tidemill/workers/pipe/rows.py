@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.data import content_type as types
+from tidemill.data import lines
 from tidemill.data.batch import Batch
 from tidemill.data.content_type import ContentType
 from tidemill.data.cursor import START, Cursor
 from tidemill.data.files import TRAINING, empty
-from tidemill.data.formats import pairs
+from tidemill.data.formats import libsvm, pairs
 from tidemill.data.forward import ForwardSource
 from tidemill.data.shard import Format
 from tidemill.data.stream import Stream
@@ -109,8 +110,15 @@ def open_pipe(
     if not is_dealt and not what.segments(0):
         raise empty(f"{len(paths)} objects without a byte")
     has_pairs = form.is_text and channel.data_type == "AugmentedManifestFile"
-    format_ = pairs.format_of(len(channel.attributes)) if has_pairs else None
+    format_ = pairs.format_of(len(channel.attributes)) if has_pairs else _format_of(form.kind)
     return PipeRows(channel.name, what, form, plumbing.directory, format_)
+
+
+def _format_of(kind: ContentType) -> Format | None:
+    """A format that depends on more than the media type."""
+    if kind.media != types.LIBSVM:
+        return None
+    return Format(lines.cut, libsvm.reader(libsvm.layout_of(kind)))
 
 
 def _check(channel: Channel, form: Form) -> None:
