@@ -17,6 +17,19 @@ def test_finite_numbers_pass_however_large() -> None:
     require_finite(Batch(np.empty((0, 2), np.float32)))
 
 
+def test_features_alone_may_be_missing_and_none_infinite() -> None:
+    holes = TABLE.copy()
+    holes[0, 1] = np.nan
+    for batch in (Batch(holes), Batch(to_csr(holes))):
+        require_finite(batch, allows_missing=True)
+    with pytest.raises(InvalidData, match=r"row 1: label must be a finite number"):
+        require_finite(Batch(TABLE, holes[:, 1]), allows_missing=True)
+    holes[2, 0] = np.inf
+    for batch in (Batch(holes), Batch(to_csr(holes))):
+        with pytest.raises(InvalidData, match=r"row 3, feature 1: .* got inf"):
+            require_finite(batch, allows_missing=True)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_the_first_bad_number_is_named(value: float) -> None:
     bad = TABLE.copy()

@@ -196,6 +196,7 @@ class Declaration:
     the Accept header
     default_content_type: of a channel, or request, that names none
     most_hosts: instances that a job may have; None for any number
+    allows_missing: whether features may be NaN
     dialogue: in place of the common requests and answers
     exports: further files of the artifact, for other tools, from the model
     imports: the model from the files of an artifact that Tidemill did not write
@@ -216,6 +217,7 @@ class Declaration:
     verbose_columns: tuple[str, ...] = ()
     default_content_type: str = VECTORS[0]
     most_hosts: int | None = None
+    allows_missing: bool = False
     dialogue: Dialogue | None = None
     exports: Callable[[Any], Mapping[str, bytes]] | None = None
     imports: Callable[[Path], Any] | None = None

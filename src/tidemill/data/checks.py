@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch, Csr, Floats
 from tidemill.errors import InvalidData
@@ -14,10 +15,13 @@ Name = Callable[[int], str]
 """Row of the batch → how to call it in an error."""
 
 
-def require_finite(batch: Batch, name: Name = lambda row: f"row {row + 1}") -> None:
+def require_finite(
+    batch: Batch, name: Name = lambda row: f"row {row + 1}", *, allows_missing: bool = False
+) -> None:
     """Raise InvalidData naming row and column unless labels, weights and features are finite.
 
-    Costs one dot product over the batch.
+    allows_missing: features may be NaN too, for missing values. Costs one dot product over the
+    batch, unless values are missing.
     """
     for what, array in (("label", batch.labels), ("weight", batch.weights)):
         if array is not None and (found := _first(array)) is not None:
@@ -27,7 +31,8 @@ def require_finite(batch: Batch, name: Name = lambda row: f"row {row + 1}") -> N
                 do=f"Drop the row, or give it a {what}.",
             )
     features = batch.features
-    found = _first(features.values if isinstance(features, Csr) else features)
+    values = features.values if isinstance(features, Csr) else features
+    found = _first(values, np.isinf if allows_missing else _is_wrong)
     if found is None:
         return
     row, column, value = _cell(features, found)
@@ -38,11 +43,17 @@ def require_finite(batch: Batch, name: Name = lambda row: f"row {row + 1}") -> N
     )
 
 
-def _first(array: Floats) -> tuple[int, ...] | None:
+def _is_wrong(array: Floats) -> NDArray[np.bool_]:
+    return ~np.isfinite(array)
+
+
+def _first(
+    array: Floats, is_wrong: Callable[[Floats], NDArray[np.bool_]] = _is_wrong
+) -> tuple[int, ...] | None:
     """Index of the first NaN or infinity."""
     if math.isfinite(np.vdot(array, array)):
         return None
-    bad = np.flatnonzero(~np.isfinite(array))
+    bad = np.flatnonzero(is_wrong(array))
     if len(bad) == 0:  # finite numbers whose squares are not
         return None
     return tuple(int(i) for i in np.unravel_index(bad[0], array.shape))

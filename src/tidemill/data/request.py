@@ -23,12 +23,14 @@ DECODERS: Mapping[str, Callable[[bytes], Batch]] = {
 }
 
 
-def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
+def decode(
+    body: bytes, content_type: str | ContentType | None, *, allows_missing: bool = False
+) -> Batch:
     """The rows of a request.
 
     CSV rows hold features alone unless the content type has a ``label_size``, whose columns are
     then the batch's labels. Raises UnsupportedType for the type, InvalidData for the body
-    (also for NaN and infinities, which would come back as an answer of nulls).
+    (also for infinities and, without allows_missing, NaN: the answer would be of nulls).
     """
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
     if kind.media == types.CSV and kind.label_size:
@@ -46,5 +48,5 @@ def decode(body: bytes, content_type: str | ContentType | None) -> Batch:
     if len(batch) == 0:
         got = f"{len(body)} bytes"
         raise InvalidData("request body: must have a row", got=got, do="Send the rows.")
-    require_finite(batch, REQUEST.row)
+    require_finite(batch, REQUEST.row, allows_missing=allows_missing)
     return batch

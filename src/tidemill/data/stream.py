@@ -56,7 +56,7 @@ class Stream:
 
     shuffle_seed: draw an order of shards, and of rows within each, anew for every pass
     prefetch: blocks made ready in the background; 0 reads in the caller's thread
-    is_checked: refuse NaN and infinite numbers
+    is_checked: refuse NaN and infinite numbers · allows_missing: but for features that are NaN
     """
 
     sources: Sequence[Source]
@@ -64,6 +64,7 @@ class Stream:
     shuffle_seed: int | None = None
     prefetch: int = 2
     is_checked: bool = True
+    allows_missing: bool = False
     _cuts: dict[int, list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, pass_: int = 0, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
@@ -136,7 +137,7 @@ class Stream:
             def name(row: int) -> str:
                 return f"{shard.name}, row {rows_before(shard, start) + row + 1}"
 
-            require_finite(batch, name)
+            require_finite(batch, name, allows_missing=self.allows_missing)
         return batch
 
     def _draw(self, size: int, *counters: int) -> NDArray[np.int64]:
@@ -153,17 +154,18 @@ def open_files(
     prefetch: int = 2,
     is_compressed: bool = False,
     is_text: bool = False,
+    allows_missing: bool = False,
 ) -> Stream:
     """Stream the rows of files, in the order of their names.
 
     paths: files, or folders that are read to the bottom; names that begin with . or _ and files
     of no bytes are passed over · label_size: label columns of CSV, Parquet and .npy rows, unless
     the content type says · is_compressed: gzip · is_text: JSON Lines hold texts with labels, not
-    vectors. Raises InvalidData for a channel without rows.
+    vectors · allows_missing: features may be NaN. Raises InvalidData for a channel without rows.
     """
     kind = content_type if isinstance(content_type, ContentType) else types.parse(content_type)
     found = sources(paths, kind, label_size, is_compressed, is_text)
-    return Stream(found, batch_rows, shuffle_seed, prefetch)
+    return Stream(found, batch_rows, shuffle_seed, prefetch, allows_missing=allows_missing)
 
 
 def from_memory(

@@ -1,4 +1,7 @@
-"""text/csv: numbers separated by commas, a row a line, no header; labels in the first columns."""
+"""text/csv: numbers separated by commas, a row a line, no header; labels in the first columns.
+
+An empty cell is a missing value, NaN.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +72,13 @@ def _arrow(body: bytes) -> Floats | None:
         table = reader.read_csv(
             pyarrow.BufferReader(body),
             read_options=reader.ReadOptions(column_names=names, block_size=chunk),
-            convert_options=reader.ConvertOptions(column_types=types, null_values=[]),
+            convert_options=reader.ConvertOptions(column_types=types, null_values=[""]),
         )
     except pyarrow.ArrowInvalid:
         return None
-    parts = [batch.to_tensor(row_major=True).to_numpy() for batch in table.to_batches()]
+    parts = [
+        batch.to_tensor(row_major=True, null_to_nan=True).to_numpy() for batch in table.to_batches()
+    ]
     return np.concatenate(parts) if parts else None
 
 
@@ -99,10 +104,10 @@ def _number(cell: str, index: int, column: int, where: Where) -> float:
     text = cell.strip().removeprefix('"').removesuffix('"')
     try:
         if "_" not in text:  # which Python would take in a number
-            return float(text)
+            return float(text or "nan")
     except ValueError:
         pass
-    do = "Write a number, and fill or drop missing values."
+    do = "Write a number; an empty cell is a missing value."
     if any(separator in text for separator in ";\t|"):
         do = "Separate the columns with commas."
     elif index == 0 and where.offset == 0:

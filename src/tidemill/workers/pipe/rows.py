@@ -39,12 +39,14 @@ class Plumbing:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the bytes become rows. label_size: as for files · is_text: rows are lines of text"""
+    """How the bytes become rows. label_size: as for files · is_text: rows are lines of text
+    allows_missing: features may be NaN"""
 
     kind: ContentType
     batch_rows: int
     label_size: int = 0
     is_text: bool = False
+    allows_missing: bool = False
 
 
 class PipeRows:
@@ -68,7 +70,8 @@ class PipeRows:
             return
         with Outlet(Feeder(self._directory / f"{self._name}_{pass_}", segments)) as outlet:
             sources = Lazy(len(segments), lambda i: self._source(outlet, i, segments[i]))
-            yield from Stream(sources, self._form.batch_rows).read(pass_, start)
+            rows, missing = self._form.batch_rows, self._form.allows_missing
+            yield from Stream(sources, rows, allows_missing=missing).read(pass_, start)
 
     def share_read(self, cursor: Cursor) -> float:
         """About which fraction of the pass lies before a cursor."""

@@ -79,7 +79,8 @@ class Channels:
     def _open(self, channel: Channel) -> Rows | None:
         kind, files = self._kind(channel), self._files[channel.name]
         labels = self._declaration.label_size if kind.label_size is None else kind.label_size
-        form = Form(kind, self._batch_rows, labels, content_type.TEXT in self._accepted)
+        missing = self._declaration.allows_missing
+        form = Form(kind, self._batch_rows, labels, content_type.TEXT in self._accepted, missing)
         if channel.input_mode == "Pipe":
             pipe = open_pipe(channel, files, form, self._plumbing, is_dealt=is_dealt(channel))
             self._pipe = pipe if channel.name == REQUIRED else self._pipe
@@ -94,6 +95,7 @@ class Channels:
             shuffle_seed=channel.shuffle_seed,
             is_compressed=channel.compression == "Gzip" or all(f.suffix == ".gz" for f in files),
             is_text=form.is_text,
+            allows_missing=missing,
         )
 
     def _kind(self, channel: Channel) -> ContentType:
