@@ -14,6 +14,9 @@ from tidemill.data.files import WHOLE, block_of, format_of, open_whole
 from tidemill.data.shard import LONGEST, PIECE, Bytes, Format, Shard, rows_before, too_long
 from tidemill.data.where import Where
 
+FIRST = 64 << 10
+"""Bytes of a shard's first buffer: of many small shards none needs a large one."""
+
 
 class Inflow(Protocol):
     """Bytes that come once."""
@@ -70,7 +73,7 @@ class ForwardShard:
     ) -> None:
         self.name = name
         self._inflow, self._format, self._block, self._again = inflow, format_, block, again
-        self._buffer = np.empty(block + 1, np.uint8)
+        self._buffer = np.empty(min(FIRST, block + 1), np.uint8)
         self._at, self._held = 0, 0
         self._is_over = False
         self._token: tuple[int, Any] = 0, None
@@ -109,16 +112,18 @@ class ForwardShard:
 
     def _ahead(self, size: int) -> memoryview:
         """So many of the bytes that come next, or all; one more is looked at, to see the end."""
-        if len(self._buffer) < size + 1:
-            larger = np.empty(size + 1, np.uint8)
-            larger[: self._held] = self._buffer[: self._held]
-            self._buffer = larger
-        view = self._buffer.data
         while self._held <= size and not self._is_over:
-            got = self._inflow.readinto(view[self._held : size + 1])
+            if self._held == len(self._buffer):
+                self._grow(min(4 * self._held, size + 1))
+            got = self._inflow.readinto(self._buffer.data[self._held : size + 1])
             self._held += got
             self._is_over = got == 0
-        return view[: min(self._held, size)]
+        return self._buffer.data[: min(self._held, size)]
+
+    def _grow(self, size: int) -> None:
+        larger = np.empty(size, np.uint8)
+        larger[: self._held] = self._buffer
+        self._buffer = larger
 
     def _go_to(self, start: int) -> None:
         """Let go of what lies before ``start``; bytes that were never read come past."""

@@ -11,7 +11,7 @@ from tidemill.workers.pipe.feeder import Feeder
 
 GLANCE = 50
 """Milliseconds between looks at whether the feeder still lives, until it has opened its end."""
-SCRATCH = 1 << 20
+SCRATCH = 256 << 10
 """Bytes passed over in one go."""
 
 
@@ -26,6 +26,7 @@ class Outlet:
         self._file, self._is_fed = -1, False
         self._segment, self._at = 0, 0
         self._rest = memoryview(b"")
+        self._scratch = memoryview(bytearray(SCRATCH))
 
     def __enter__(self) -> Outlet:
         self._file = os.open(self._feeder.path, os.O_RDONLY | os.O_NONBLOCK)
@@ -43,9 +44,8 @@ class Outlet:
 
     def turn_to(self, segment: int) -> Outlet:
         """Go on to where a segment begins; what was not read until there is passed over."""
-        scratch = memoryview(bytearray(SCRATCH if segment > self._segment else 0))
         while self._segment < segment:
-            while self.readinto(scratch):
+            while self.readinto(self._scratch):
                 pass
             self._segment += 1
         return self
