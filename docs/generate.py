@@ -37,7 +37,8 @@ def algorithm_page(name: str) -> str:
     """One built-in: what it is, how it is fed, every hyperparameter, every metric."""
     declared = registry.declaration(name)
     rows = [
-        f"| `{item.name}` | {default_in_words(item)} | {rule_of(item).bounds()} "
+        f"| {', '.join(f'`{n}`' for n in (item.name, *rule_of(item).aliases))} "
+        f"| {default_in_words(item)} | {rule_of(item).bounds()} "
         f"| {rule_of(item).doc} |"
         for item in fields(declared.hyperparameters)
     ]

@@ -23,6 +23,10 @@ class Mill:
     tell: tuple[str, ...] = hyperparameter("list", "What.", default=(), choices=("a", "b"))
     gap: float = hyperparameter("float", "Open.", default=0.5, low=0, high=1, open_low=True)
     load: float | str = hyperparameter("float", "Or so.", default=1.0, words=("balanced",))
+    steps: str = hyperparameter(
+        "text", "In turn.", default="", pattern="[a-z]+(,[a-z]+)*", form="words between commas",
+        aliases=("_stages", "way"),
+    )  # fmt: skip
 
 
 def mill(**text: str) -> Mill:
@@ -33,6 +37,18 @@ def test_text_becomes_values() -> None:
     assert mill(
         stones=" 4 ", slope="1e-3", wet="False", grain="oat", tell='["b", "a"]', load="balanced"
     ) == Mill(4, 0.001, False, "oat", ("b", "a"), 0.5, "balanced")
+
+
+@pytest.mark.parametrize("name", ["steps", "_stages", "way"])
+def test_a_hyperparameter_goes_by_its_other_names_too(name: str) -> None:
+    assert mill(**{name: "clean,grind"}).steps == "clean,grind"
+    with pytest.raises(InvalidHyperparameter, match=f"mill: {name} must be words between commas"):
+        mill(**{name: "clean,,grind"})
+
+
+def test_one_hyperparameter_under_two_names_is_refused() -> None:
+    with pytest.raises(InvalidHyperparameter, match="way and steps are one hyperparameter"):
+        mill(steps="clean", way="grind")
 
 
 def test_auto_is_none_whatever_its_case() -> None:

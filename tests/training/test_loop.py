@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from tests.training.adder import Adder, Sum, Table, table
 from tidemill.artifact.codec import from_bytes, to_bytes
+from tidemill.data.batch import Batch
+from tidemill.data.cursor import START, Cursor
 from tidemill.training.loop import Position, fit
 
 
@@ -57,6 +61,31 @@ def test_a_run_resumed_after_its_last_pass_does_nothing_more() -> None:
 def test_a_pass_that_is_over_reads_no_further() -> None:
     state = fit(Adder(1, enough=0.1), Table(np.ones((100, 2), np.float32)))
     assert state.steps == ("update 3", "close")
+
+
+def test_rows_are_held_out_only_where_they_are_wanted() -> None:
+    class OnceHolder(Adder):
+        def holds_out(self, state: Sum) -> bool:
+            return state.passes == 0
+
+    assert fit(OnceHolder(passes=3), table(7), held_out=table(5)).held == 5
+
+
+def test_an_algorithm_may_read_every_pass_in_the_order_of_one() -> None:
+    class Orderly(Adder):
+        def order(self, pass_: int) -> int:
+            return 0
+
+    class Passes(Table):
+        def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
+            asked.append(pass_)
+            return super().read(pass_, start)
+
+    asked: list[int] = []
+    rows = Passes(table().rows)
+    fit(Orderly(passes=2), rows)
+    fit(Adder(passes=2), rows)
+    assert asked == [0, 0, 0, 1]
 
 
 def test_a_watcher_ends_the_pass_it_is_in() -> None:

@@ -112,3 +112,12 @@ def test_what_is_no_finite_number_is_no_metric(regex: str) -> None:
 def test_a_broken_expression_names_its_definition() -> None:
     with pytest.raises(Invalid, match=r"'mine': a regular expression .*got '\('"):
         tap(("mine", "("))
+
+
+def test_a_line_of_an_algorithms_own_form_is_printed_as_it_is(out: io.StringIO) -> None:
+    found: list[tuple[str, float]] = []
+    regex = r".*\[[0-9]+\].*#011validation-rmse:(\S+)"
+    tap = MetricTap([MetricDefinition("validation:rmse", regex)], lambda *pair: found.append(pair))
+    Log("algo-1", tap, out).line("[3]#011train-rmse:1.2#011validation-rmse:1.3")
+    assert out.getvalue() == "[3]#011train-rmse:1.2#011validation-rmse:1.3\n"
+    assert found == [("validation:rmse", 1.3)]

@@ -133,6 +133,14 @@ class Algorithm(ABC, Generic[State]):
         """Whether this pass needs no more rows, though the stream has some."""
         return False
 
+    def order(self, pass_: int) -> int:
+        """Which pass's order of rows a pass reads, where the channel is shuffled."""
+        return pass_
+
+    def holds_out(self, state: State) -> bool:
+        """Whether the validation channel is to be read after this pass."""
+        return True
+
     def hold_out(self, state: State, batch: Batch) -> State:
         """Take in one batch of the validation channel after a pass."""
         return state
@@ -143,6 +151,10 @@ class Algorithm(ABC, Generic[State]):
 
     def wants_another_pass(self, state: State) -> bool:
         return False
+
+    def is_worth_saving(self, state: State) -> bool:
+        """Whether a checkpoint of this state, amid a pass, spares more than it costs."""
+        return True
 
     def progress(self, state: State) -> float:
         """Fraction of the passes done, 0..1, right after ``close_pass``."""
@@ -159,6 +171,10 @@ class Algorithm(ABC, Generic[State]):
     def report(self, state: State) -> Mapping[str, Sequence[Measure]]:
         """What to log after an epoch, by channel (``train``, ``validation``)."""
         return {}
+
+    def lines(self, state: State) -> Sequence[str]:
+        """Further lines for the log after a pass, printed as they are."""
+        return ()
 
     def criterion(self, state: State) -> Measure | None:
         """What decides after an epoch whether training goes on; None where nothing does."""

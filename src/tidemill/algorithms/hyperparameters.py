@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from tidemill.errors import InvalidHyperparameter
 
-Kind = Literal["int", "float", "bool", "choice", "list"]
+Kind = Literal["int", "float", "bool", "choice", "list", "text"]
 T = TypeVar("T")
 
 
@@ -30,6 +31,8 @@ class Rule:
     low, high: bounds; open_low, open_high: whether the bound itself is refused
     auto: whether the word ``auto`` is accepted (it becomes None; the algorithm resolves it)
     words: further words accepted beside a number (``balanced``)
+    pattern: what a text must match as a whole · form: the same in words
+    aliases: other names that it goes by
     """
 
     kind: Kind
@@ -42,6 +45,9 @@ class Rule:
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     tunable: Range | tuple[str, ...] | None = None
+    pattern: str = ""
+    form: str = ""
+    aliases: tuple[str, ...] = ()
 
     def bounds(self) -> str:
         """The accepted values, in words.
@@ -86,18 +92,18 @@ def read(
     containers do. Raises InvalidHyperparameter that names the hyperparameter, its bound and value.
     """
     known = {f.name: f for f in fields(declared)}  # type: ignore[arg-type]
+    aliases = {alias: name for name, f in known.items() for alias in rule_of(f).aliases}
     values: dict[str, Any] = {}
     for name, text in given.items():
-        if name.startswith("_") or name in ignored:
+        field_name = aliases.get(name, name)
+        if field_name == name and (name.startswith("_") or name in ignored):
             continue
-        if name not in known:
-            raise _unknown(algorithm, name, known)
-        values[name] = check(
-            algorithm,
-            name,
-            rule_of(known[name]),
-            parse(algorithm, name, rule_of(known[name]), text),
-        )
+        if field_name not in known:
+            raise _unknown(algorithm, name, [*known, *aliases])
+        if field_name in values:
+            raise _twice(algorithm, name, field_name)
+        rule = rule_of(known[field_name])
+        values[field_name] = check(algorithm, name, rule, parse(algorithm, name, rule, text))
     for name, item in known.items():
         if name not in values and item.default is MISSING:
             raise InvalidHyperparameter(
@@ -130,6 +136,8 @@ def check(algorithm: str, name: str, rule: Rule, value: Any) -> Any:
     if rule.kind == "list" and rule.choices and not set(value) <= set(rule.choices):
         raise _out(algorithm, name, rule, value)
     if rule.kind in ("int", "float") and not _within(rule, value):
+        raise _out(algorithm, name, rule, value)
+    if rule.kind == "text" and not re.fullmatch(rule.pattern, value):
         raise _out(algorithm, name, rule, value)
     return value
 
@@ -164,6 +172,7 @@ _PARSERS: dict[Kind, Any] = {
     "bool": lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()],
     "choice": str,
     "list": _list,
+    "text": str,
 }
 
 
@@ -175,6 +184,8 @@ def _describe(rule: Rule) -> str:
         main = "a JSON list" + (" of " + ", ".join(rule.choices) if rule.choices else "")
     elif rule.kind == "bool":
         main = "true or false"
+    elif rule.kind == "text":
+        main = rule.form
     else:
         main = ("an integer" if rule.kind == "int" else "a number") + _interval(rule)
     return " or ".join([main, *also])
@@ -198,7 +209,15 @@ def _out(algorithm: str, name: str, rule: Rule, got: object) -> InvalidHyperpara
     )
 
 
-def _unknown(algorithm: str, name: str, known: Mapping[str, object]) -> InvalidHyperparameter:
+def _twice(algorithm: str, name: str, same: str) -> InvalidHyperparameter:
+    return InvalidHyperparameter(
+        f"{algorithm}: {name} and {same} are one hyperparameter, to be given once",
+        got="both",
+        do=f"Leave out {name!r} or the other name.",
+    )
+
+
+def _unknown(algorithm: str, name: str, known: Sequence[str]) -> InvalidHyperparameter:
     near = difflib.get_close_matches(name, known, 1)
     hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
     return InvalidHyperparameter(f"{algorithm}: no hyperparameter has this name", got=name, do=hint)

@@ -55,4 +55,5 @@ def _list(json: bool) -> None:
 
 def _row(item: Field[Any]) -> tuple[str, str, str, str]:
     rule = rule_of(item)
-    return item.name, default_in_words(item), rule.bounds(), rule.doc
+    name = ", ".join((item.name, *rule.aliases))
+    return name, default_in_words(item), rule.bounds(), rule.doc

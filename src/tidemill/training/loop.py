@@ -63,8 +63,9 @@ def fit(
     while not _is_done(algorithm, position):
         state = _read_pass(algorithm, train, position, watcher)
         state = merge(state, position.pass_) if merge else state
-        for batch, _ in held_out.read(position.pass_) if held_out else ():
-            state = algorithm.hold_out(state, batch)
+        if held_out and algorithm.holds_out(state):
+            for batch, _ in held_out.read(position.pass_):
+                state = algorithm.hold_out(state, batch)
         state = algorithm.close_pass(state)
         position = Position(state, position.pass_ + 1)
         if watcher and watcher.closed(position):
@@ -84,7 +85,7 @@ def _read_pass(
     state = at.state
     if algorithm.pass_is_over(state):
         return state
-    for batch, cursor in train.read(at.pass_, at.cursor):
+    for batch, cursor in train.read(algorithm.order(at.pass_), at.cursor):
         state = algorithm.update(state, batch)
         is_over = bool(watcher and watcher.batch(Position(state, at.pass_, cursor), len(batch)))
         if is_over or algorithm.pass_is_over(state):

@@ -27,6 +27,12 @@ class Log:
     def info(self, text: str) -> None:
         self._print("INFO", text)
 
+    def line(self, text: str) -> None:
+        """Text alone, as some algorithms print it."""
+        self._out.write(text + "\n")
+        self._out.flush()
+        self._tap(text)
+
     def warning(self, text: str) -> None:
         self._print("WARNING", text)
 

@@ -73,7 +73,8 @@ class Journey:
             desk.status("Downloading", "Downloading input data")
         files = download(job, host.home, host.buckets, host.name, host.names)
         desk.status("Training", "Training image download completed. Training in progress.")
-        algorithm = build(declaration, hyperparameters, len(host.names))
+        scratch = host.home.root / "scratch"
+        algorithm = build(declaration, hyperparameters, len(host.names), scratch)
         index, hosts = host.names.index(host.name), len(host.names)
         plumbing = Plumbing(host.home.data, host.buckets, index, hosts)
         channels = Channels(declaration, job.channels, files, algorithm.batch_rows, plumbing)

@@ -1,4 +1,4 @@
-"""Blocks of work on all cores, for algorithms that take a ``map`` to spread them with."""
+"""An algorithm with what the host has for it: its cores, and room on its disk."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tidemill.algorithms.base import Algorithm, Declaration
 
 
-def build(declaration: Declaration, hyperparameters: Any, hosts: int) -> Algorithm[Any]:
-    """The algorithm; one that takes ``each`` gets all cores that are this host's.
+def build(
+    declaration: Declaration, hyperparameters: Any, hosts: int, scratch: Path | None = None
+) -> Algorithm[Any]:
+    """The algorithm, with those of these that it takes.
+
+    ``each``: a ``map`` that spreads blocks of work over all cores that are this host's
+    ``threads``: the number of these, for libraries with threads of their own
+    ``scratch``: a directory for what does not fit in memory
 
     hosts: of the job; they may share the machine
     """
     cores = len(os.sched_getaffinity(0)) // hosts
-    takes_each = "each" in inspect.signature(declaration.algorithm).parameters
-    more = {"each": _each(cores)} if takes_each and cores > 1 else {}
-    algorithm: Algorithm[Any] = declaration.algorithm(hyperparameters, **more)
+    has: dict[str, Any] = {"threads": max(1, cores), "scratch": scratch}
+    takes = inspect.signature(declaration.algorithm).parameters
+    if "each" in takes and cores > 1:
+        has["each"] = _each(cores)
+    given = {name: value for name, value in has.items() if name in takes}
+    algorithm: Algorithm[Any] = declaration.algorithm(hyperparameters, **given)
     return algorithm
 
 

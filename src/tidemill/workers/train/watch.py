@@ -49,11 +49,13 @@ class Watch(Generic[State]):
         """After each batch; true once the worker is to stop."""
         self._rows += rows
         self._batches += 1
+        is_worth_it = self._algorithm.is_worth_saving(position.state)
         if self._host.wants_to_stop():
             # A job that is stopped with the whole platform goes on from here another day.
-            self._checkpoints.save(position)
+            if is_worth_it:
+                self._checkpoints.save(position)
             return True
-        is_due = self._checkpoints.is_due()
+        is_due = is_worth_it and self._checkpoints.is_due()
         if is_due:
             self._checkpoints.save(position)
         # What is safe is told at once: control counts deaths in a row without progress.
@@ -92,6 +94,8 @@ class Watch(Generic[State]):
 
     def _tell_pass(self, position: Position[State]) -> None:
         seconds = time.monotonic() - self._begun
+        for line in self._algorithm.lines(position.state):
+            self._log.line(line)
         epoch = self._algorithm.epoch(position.state, position.pass_ - 1)
         if epoch is not None:
             self._tell_epoch(epoch, position.state)
