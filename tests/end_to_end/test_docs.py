@@ -12,7 +12,12 @@ import pytest
 from tests.end_to_end.conftest import Platform
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["tutorial/first-model.md", "how-to/estimators.md", "how-to/update-a-model.md"]
+PAGES = [
+    "tutorial/first-model.md",
+    "how-to/estimators.md",
+    "how-to/input-modes.md",
+    "how-to/update-a-model.md",
+]
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 
 
