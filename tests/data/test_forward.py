@@ -82,6 +82,24 @@ def test_blocks_are_those_of_a_file(
     assert blocks(found) == wanted
 
 
+@pytest.mark.parametrize("last", [b"", b"3,4"])
+def test_a_block_that_ends_with_the_bytes_is_seen_to_be_the_last(last: bytes) -> None:
+    data = b"1,2\n" + last
+    for block in (len(data) - 1, len(data), len(data) + 1):
+        shard = source(data, CSV, [2], block).open(False)
+        assert shard.cut(0) == (len(data) if block >= len(data) else 4)
+
+
+def test_less_may_be_read_than_was_cut() -> None:
+    table = TABLE[:9]
+    data = recordio.encode(table)
+    shard = source(data, RECORDIO, [77]).open(False)
+    assert shard.cut(0) == len(data)
+    part = shard.read(0, len(data) // 9 * 4)
+    assert part.dense().tolist() == table[:4].tolist()
+    assert shard.read(0, len(data)).dense().tolist() == table.tolist()
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "csv.gz"])
 def test_every_format_comes_through_and_resumes_from_any_cursor(tmp_path: Path, name: str) -> None:
     media, write = FORMATS[name]

@@ -28,6 +28,8 @@ def brought(
     home = place.home(host)
     files = download(job(KMEANS, {}, [channel]), home, place.buckets, host, hosts)
     directory = home.channel(channel.name)
+    if channel.input_mode == "Pipe":
+        directory = home.root / "input" / "objects" / channel.name
     return {str(p.relative_to(directory)): p.read_bytes() for p in files[channel.name]}
 
 
@@ -52,6 +54,45 @@ def test_an_exact_key_brings_that_object_alone(place: Place) -> None:
     assert brought(place, Channel("train", f"s3://{BUCKET}/in/a.csv")) == {"a.csv": b"mine"}
 
 
+@pytest.mark.parametrize("mode", ["FastFile", "File", "Pipe"])
+def test_only_in_fastfile_mode_a_prefix_must_be_a_whole_folder(place: Place, mode: str) -> None:
+    for key in ("train/a", "train/deep/b", "train-01/c", "training"):
+        place.put(key, b"")
+    found = brought(place, Channel("train", f"s3://{BUCKET}/train", input_mode=mode))
+    assert len(found) == (2 if mode == "FastFile" else 4)
+    assert {"a", "deep/b"} <= set(found)
+
+
+def test_a_folder_or_an_object_is_wanted_in_fastfile_mode(place: Place) -> None:
+    for key in ("train/a", "train/b"):
+        place.put(key, key.encode())
+
+    def found(key: str) -> dict[str, bytes]:
+        there = Place(place.root / key.replace("/", "-"))
+        channel = Channel("train", f"s3://{BUCKET}/{key}", input_mode="FastFile")
+        home = there.home()
+        files = download(job(KMEANS, {}, [channel]), home, place.buckets, "algo-1", ["algo-1"])
+        return {path.name: path.read_bytes() for path in files["train"]}
+
+    assert found("") == found("train/") == {"a": b"train/a", "b": b"train/b"}
+    assert found("train/b") == {"b": b"train/b"}
+    with pytest.raises(NotFound, match="No S3 objects found"):
+        found("tra")
+
+
+def test_what_comes_through_a_pipe_is_no_file_of_the_channel(place: Place) -> None:
+    for i in range(4):
+        place.put(f"in/{i}", b"")
+    channel = Channel(
+        "train", f"s3://{BUCKET}/in/", input_mode="Pipe", distribution="ShardedByS3Key"
+    )
+    home = place.home()
+    for _ in range(2):
+        files = download(job(KMEANS, {}, [channel]), home, place.buckets, "algo-2", ["algo-1"] * 2)
+        assert [path.name for path in files["train"]] == ["0", "1", "2", "3"], "those of all hosts"
+    assert not home.channel("train").exists()
+
+
 def test_a_manifest_brings_what_it_lists(place: Place) -> None:
     for key in ("in/matrix_0.pbr", "in/matrix_1.pbr", "in/matrix_2.pbr"):
         place.put(key, key.encode())
@@ -68,6 +109,18 @@ def test_a_broken_manifest_is_refused(place: Place, text: str) -> None:
     uri = place.put("list", text.encode())
     with pytest.raises(InvalidData, match="manifest"):
         brought(place, Channel("train", uri, data_type="ManifestFile"))
+
+
+def test_a_prefix_of_an_augmented_manifest_is_none(place: Place) -> None:
+    place.put("lists/a.json", b"{}")
+    more: dict[str, Any] = {"data_type": "AugmentedManifestFile", "attributes": ("a",)}
+    found = brought(
+        place, Channel("train", f"s3://{BUCKET}/lists/a.json", input_mode="Pipe", **more)
+    )
+    assert found == {"a.json": b"{}"}
+    channel = Channel("test", f"s3://{BUCKET}/lists/", input_mode="Pipe", **more)
+    with pytest.raises(NotFound, match="No S3 objects found"):
+        brought(place, channel, "algo-2")
 
 
 def test_a_manifest_that_names_a_missing_object_says_which(place: Place) -> None:

@@ -28,7 +28,7 @@ REFERENCE = "-ref"
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Value:
     """An attribute's value as such. name: as errors call it"""
 
     name: str
@@ -62,7 +62,7 @@ class Manifest:
     def __len__(self) -> int:
         return len(self._bounds)
 
-    def values(self, order: Iterable[int]) -> Iterator[Object | Text]:
+    def values(self, order: Iterable[int]) -> Iterator[Object | Value]:
         """The attributes of these lines, counted from 0 without the blank ones."""
         with self._path.open("rb") as file:
             for line in order:
@@ -70,12 +70,12 @@ class Manifest:
                 text = os.pread(file.fileno(), stop - start, start)
                 yield from self._attributes_of(text, f"{self._path.name}, line {line + 1}")
 
-    def value(self, number: int) -> Object | Text:
+    def value(self, number: int) -> Object | Value:
         """The values of all lines, counted through."""
         line, attribute = divmod(number, len(self._attributes))
         return list(self.values([line]))[attribute]
 
-    def _attributes_of(self, text: bytes, name: str) -> Iterator[Object | Text]:
+    def _attributes_of(self, text: bytes, name: str) -> Iterator[Object | Value]:
         found = _parsed(text, name)
         for attribute in self._attributes:
             if attribute not in found:
@@ -86,10 +86,10 @@ class Manifest:
                 )
             yield self._value(found[attribute], attribute, f"{name}, {attribute}")
 
-    def _value(self, value: Any, attribute: str, name: str) -> Object | Text:
+    def _value(self, value: Any, attribute: str, name: str) -> Object | Value:
         if not attribute.endswith(REFERENCE):
             data = value.encode() if isinstance(value, str) else orjson.dumps(value)
-            return Text(name, data)
+            return Value(name, data)
         try:
             if not isinstance(value, str):
                 raise InvalidUri("an S3 URI", got=value, do="Write s3://BUCKET/KEY.")

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, overload
 from tidemill.data.draw import SHARDS, draw
 from tidemill.spec.channel import Channel
 from tidemill.storage.bucket import Buckets
-from tidemill.workers.pipe.augmented import Manifest, Text
+from tidemill.workers.pipe.augmented import Manifest, Value
 from tidemill.workers.pipe.segment import Object, Piece, Segment, Series
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ def _series(
     channel: Channel,
     epoch: int,
     order: Sequence[int],
-    values: Callable[[], Iterable[Object | Text]],
+    values: Callable[[], Iterable[Object | Value]],
 ) -> Sequence[Segment]:
     """One segment of a record each."""
 
