@@ -92,15 +92,16 @@ class Outlet:
         self._is_fed = True
 
     def _check_end(self) -> None:
+        """At the FIFO's end: is it the segment's? What went wrong later is for the next one."""
+        if self._end() == self._at:
+            return
         if self._feeder.fault is not None:
             raise self._feeder.fault
-        end = self._end()
-        if end is None or self._at < end:
-            raise InvalidData(
-                f"{self._feeder.path.name}: must be fed to its end",
-                got=f"an end after {self._at} bytes",
-                do="Let nothing else read the FIFO of a built-in algorithm's channel.",
-            )
+        raise InvalidData(
+            f"{self._feeder.path.name}: must be fed to its end",
+            got=f"an end after {self._at} bytes",
+            do="Let nothing else read the FIFO of a built-in algorithm's channel.",
+        )
 
     def _end(self) -> int | None:
         """The byte after the segment's last one, once it is known."""
