@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.end_to_end.test_algorithms import SAMPLES
 from tests.workers.places import (
     KMEANS,
     LINEAR,
@@ -26,6 +27,7 @@ from tests.workers.places import (
     train_here,
 )
 from tests.workers.train.test_content_types import LABELS, ROWS, WRITERS
+from tidemill import registry
 from tidemill.data.recordio.encode import records
 from tidemill.data.recordio.frames import HEADER
 from tidemill.spec.channel import Channel
@@ -91,6 +93,23 @@ def test_a_pipe_gives_the_model_that_files_give(tmp_path: Path, content_type: st
         ]
         models.append(artifact(place, *channels))
     assert models[0] == models[1] == models[2]
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_built_in_makes_the_same_model_of_a_pipe(tmp_path: Path, name: str) -> None:
+    sample, models = SAMPLES[name], []
+    for mode in ("File", "Pipe"):
+        place = Place(tmp_path / mode)
+        uri = place.put("in/rows", sample.body)
+        channels = [
+            Channel(channel, uri, content_type=sample.content_type, input_mode=mode)
+            for channel in ("train", sample.test)
+            if channel
+        ]
+        home = train_here(place, job(f"aws/{name}:1", sample.hyperparameters, channels))
+        assert exit_of(home) == {"code": 0}, home.failure.read_text()
+        models.append(place.artifact())
+    assert models[0] == models[1]
 
 
 def test_objects_without_a_last_line_ending_do_not_run_together(other: Place, plain: bytes) -> None:
