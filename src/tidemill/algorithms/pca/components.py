@@ -1,0 +1,96 @@
+"""From what was seen of the rows to the directions that they spread along most."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tidemill.algorithms.pca.rows import Doubles
+from tidemill.algorithms.pca.state import PcaState
+from tidemill.errors import Invalid, InvalidData
+
+_SOME = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Orthonormal directions, the strongest last.
+
+    directions: (columns, count) · strengths: (count,) squares of the rows along each, by weight,
+    added up · squares: along all directions that there are
+    """
+
+    directions: Doubles
+    strengths: Doubles
+    squares: float
+
+
+def components(state: PcaState, count: int, *, subtract_mean: bool = True) -> Components:
+    """The ``count`` strongest directions about the mean, or about zero.
+
+    Raises Invalid where there are fewer.
+    """
+    _check(state, count)
+    squares, mean = state.squares, state.mean
+    if not subtract_mean:
+        squares += state.weight * float(mean @ mean)
+    if state.sketch is not None:
+        directions, strengths = _of_sketch(state, subtract_mean)
+    else:
+        directions, strengths = _of_scatter(state, count, subtract_mean)
+    directions, strengths = directions[:, -count:], np.maximum(strengths[-count:], 0.0)
+    # Which end of an axis is up is arbitrary: its largest entry is to be positive.
+    largest = directions[np.abs(directions).argmax(axis=0), np.arange(count)]
+    return Components(directions * np.where(largest < 0, -1.0, 1.0), strengths, squares)
+
+
+def _check(state: PcaState, count: int) -> None:
+    if not state.rows:
+        raise InvalidData(
+            "pca: the train channel must have rows",
+            got="none",
+            do="Check the channel's S3Uri and that its files are not empty.",
+        )
+    most = min(state.rows, state.columns)
+    if count > most:
+        raise Invalid(
+            f"pca: num_components must be from 1 to {most}, the lesser of {state.rows} rows and "
+            f"{state.columns} columns",
+            got=count,
+            do="Lower num_components, or train on more rows.",
+        )
+
+
+def _of_scatter(state: PcaState, count: int, subtract_mean: bool) -> tuple[Doubles, Doubles]:
+    scatter = state.scatter
+    assert scatter is not None
+    if not subtract_mean:
+        scatter = scatter + state.weight * np.outer(state.mean, state.mean)
+    if count > _SOME * len(scatter):
+        strengths, directions = np.linalg.eigh(scatter)  # of the lower triangle
+        return directions, strengths
+    last = len(scatter) - 1
+    strengths, directions = _linalg().eigh(
+        scatter, subset_by_index=[last + 1 - count, last], driver="evr", check_finite=False
+    )
+    return directions, strengths
+
+
+def _of_sketch(state: PcaState, subtract_mean: bool) -> tuple[Doubles, Doubles]:
+    assert state.sketch is not None
+    rows = state.sketch.rows
+    if not subtract_mean:
+        mean = np.sqrt(state.weight) * state.mean
+        rows = np.concatenate([rows, mean[None].astype(np.float32)])
+    _, singular, directions = np.linalg.svd(rows, full_matrices=False)
+    return directions[::-1].T.astype(np.float64), singular[::-1].astype(np.float64) ** 2
+
+
+@functools.cache
+def _linalg() -> Any:
+    # Late, because it takes 0.1 s and a replica, which only predicts, never needs it.
+    return importlib.import_module("scipy.linalg")

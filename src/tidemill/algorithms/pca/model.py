@@ -1,0 +1,106 @@
+"""The directions that principal component analysis leaves, and where rows lie along them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidemill.algorithms.base import Columns, Measure
+from tidemill.data.batch import Batch, Csr, Floats
+from tidemill.errors import InvalidData
+
+
+@dataclass(frozen=True, slots=True)
+class PcaModel:
+    """As SageMaker's artifact has it: the strongest component comes last.
+
+    v: (columns, components) · s: (components,) singular values of the training rows
+    mean: (columns,), or None where it is not subtracted
+    """
+
+    v: Floats
+    s: Floats
+    mean: Floats | None
+
+    def predict(self, batch: Batch) -> Columns:
+        """``projection``: (rows, components) float32, the strongest component last."""
+        return {"projection": self.project(batch)}
+
+    def project(self, batch: Batch) -> Floats:
+        """(rows, components) coordinates along the components."""
+        if batch.columns != len(self.v):
+            raise InvalidData(
+                f"pca: rows must have {len(self.v)} features, as in training",
+                got=f"{batch.columns} features",
+                do="Send rows of that width, or train on rows of this one.",
+            )
+        features, mean = batch.features, self.mean
+        if not isinstance(features, Csr):
+            rows: Floats = features if mean is None else np.subtract(features, mean)
+            return rows @ self.v
+        product = _product(features, self.v)
+        if mean is not None:
+            product -= mean @ self.v
+        return product
+
+
+@dataclass(frozen=True, slots=True)
+class PcaEvaluation:
+    """How much of some rows the components tell.
+
+    squares: squared lengths (about the mean) of the rows, added up · told: those of projections
+    """
+
+    squares: float
+    told: float
+    weight: float
+
+    def merge(self, other: PcaEvaluation) -> PcaEvaluation:
+        return PcaEvaluation(
+            self.squares + other.squares, self.told + other.told, self.weight + other.weight
+        )
+
+    def measures(self) -> Sequence[Measure]:
+        """Squared distance of a row from what its projection stands for; share of variance told."""
+        lost = max(0.0, self.squares - self.told)
+        share = self.told / self.squares if self.squares else 1.0
+        return [
+            Measure("reconstruction_error", lost / (self.weight or 1.0)),
+            Measure("explained_variance_ratio", share, "score"),
+        ]
+
+
+def evaluated(model: PcaModel, batch: Batch) -> PcaEvaluation:
+    """The evidence of one batch."""
+    weights = np.ones(len(batch)) if batch.weights is None else batch.weights.astype(np.float64)
+    projected = model.project(batch).astype(np.float64)
+    told = np.einsum("ij,ij->i", projected, projected)
+    return PcaEvaluation(
+        float(_squares(model, batch) @ weights), float(told @ weights), float(weights.sum())
+    )
+
+
+def _squares(model: PcaModel, batch: Batch) -> Floats:
+    """(rows,) squared distances from the mean."""
+    mean = np.zeros(batch.columns, np.float32) if model.mean is None else model.mean
+    features = batch.features
+    if not isinstance(features, Csr):
+        apart = features - mean
+        return np.einsum("ij,ij->i", apart, apart).astype(np.float64)  # type: ignore[no-any-return]
+    stored = features.values.astype(np.float64)
+    gaps = stored * (stored - 2.0 * mean[features.indices])
+    rows = np.repeat(np.arange(len(batch)), np.diff(features.indptr))
+    found: Floats = np.bincount(rows, gaps, len(batch)) + float(mean.astype(np.float64) @ mean)
+    return found
+
+
+def _product(rows: Csr, v: Floats) -> Floats:
+    stored = v[rows.indices]
+    stored *= rows.values[:, None]
+    sums = np.zeros((len(rows), v.shape[1]), np.float32)
+    filled = np.flatnonzero(np.diff(rows.indptr))
+    if len(filled):
+        sums[filled] = np.add.reduceat(stored, rows.indptr[filled], axis=0)
+    return sums
