@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tidemill import registry
 from tidemill.sdk import channels
@@ -11,9 +11,6 @@ from tidemill.sdk.connection import Connection, current
 from tidemill.sdk.naming import fresh_name
 from tidemill.sdk.submit import as_text, model_channel, submit
 from tidemill.sdk.training_job import TrainingJob
-
-if TYPE_CHECKING:
-    from tidemill.algorithms.base import Declaration
 
 _TOLD = ("feature_dim", "mini_batch_size")
 
@@ -57,7 +54,7 @@ def train(
         for channel, source in sources.items()
         if source is not None or (channel == "train" and model is None)
     }
-    registry.check(built_in.name, {**_placeholders(built_in), **given})
+    registry.check(built_in.name, {**_placeholders(built_in.hyperparameters), **given})
     folder = f"s3://{connection.bucket()}/{name}/input"
     inputs = {
         channel: channels.upload(
@@ -70,7 +67,7 @@ def train(
         )
         for channel, source in wanted.items()
     }
-    known = _told_by_the_data(built_in, inputs.get("train"))
+    known = _told_by_the_data(built_in.hyperparameters, inputs.get("train"))
     wire = [channels.wire(c, source) for c, source in inputs.items()]
     if model is not None:
         wire.append(model_channel(model if isinstance(model, str) else model.artifact))
@@ -86,14 +83,14 @@ def train(
     return TrainingJob(name, connection)
 
 
-def _placeholders(built_in: Declaration) -> dict[str, str]:
+def _placeholders(hyperparameters: type[Any]) -> dict[str, str]:
     """Values for what the data will tell, so that the rest can be checked before it goes out."""
-    return {n: "10000" for n in _TOLD if n in built_in.hyperparameters.__dataclass_fields__}
+    return {n: "10000" for n in _TOLD if n in hyperparameters.__dataclass_fields__}
 
 
-def _told_by_the_data(built_in: Declaration, train: channels.Source | None) -> dict[str, str]:
+def _told_by_the_data(hyperparameters: type[Any], train: channels.Source | None) -> dict[str, str]:
     """Hyperparameters that need not be given where the training data are at hand."""
-    known = built_in.hyperparameters.__dataclass_fields__
+    known = hyperparameters.__dataclass_fields__
     told = {"feature_dim": train.columns, "mini_batch_size": train.rows} if train else {}
     needed = {n for n in _TOLD if n in known and known[n].default is MISSING} | {"feature_dim"}
     return {n: str(value) for n, value in told.items() if value and n in known and n in needed}

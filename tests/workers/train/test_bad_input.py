@@ -63,8 +63,8 @@ def test_no_train_channel(place: Place) -> None:
 
 def test_a_channel_that_the_algorithm_does_not_know(place: Place) -> None:
     uri = place.put("in/rows", recordio_bytes(ROWS))
-    said = failure(place, KMEANS, PLAIN, [Channel("train", uri), Channel("model", uri)])
-    assert "train, test; got 'model'" in said
+    said = failure(place, KMEANS, PLAIN, [Channel("train", uri), Channel("rows", uri)])
+    assert "train, test, model; got 'rows'" in said
 
 
 def test_no_objects(place: Place) -> None:

@@ -27,7 +27,7 @@ from tests.workers.places import (
     train_here,
 )
 from tidemill.algorithms.kmeans.model import KMeansModel
-from tidemill.artifact.archive import MODEL, extract
+from tidemill.artifact.archive import MODEL, STATE, extract
 from tidemill.artifact.codec import from_bytes
 from tidemill.spec.channel import Channel
 from tidemill.spec.training_job import MetricDefinition, TrainingJob
@@ -100,7 +100,7 @@ def test_an_uncompressed_artifact_is_loose_files(place: Place) -> None:
     home = train_here(place, clusters(uri, compress=False))
     assert events(home)[-1].message == "s3://mill/out/job/output/model/"
     manifest = json.loads(place.buckets.get_bytes("mill", "out/job/output/model/manifest.json"))
-    assert (manifest["algorithm"], list(manifest["files"])) == ("kmeans", [MODEL])
+    assert (manifest["algorithm"], list(manifest["files"])) == ("kmeans", [MODEL, STATE])
 
 
 def test_gzip_is_opened_while_reading(place: Place) -> None:
