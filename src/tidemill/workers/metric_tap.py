@@ -42,7 +42,8 @@ def _compiled(definition: MetricDefinition) -> re.Pattern[str]:
 
 def _number(match: re.Match[str]) -> float | None:
     try:
-        value = float(match[1])
+        # A tab as syslog writes it is white space to whoever wrote ``\S+``.
+        value = float(match[1].partition("#011")[0])
     except (ValueError, TypeError, IndexError):
         return None
     return value if math.isfinite(value) else None
