@@ -121,3 +121,12 @@ def test_a_line_of_an_algorithms_own_form_is_printed_as_it_is(out: io.StringIO) 
     Log("algo-1", tap, out).line("[3]#011train-rmse:1.2#011validation-rmse:1.3")
     assert out.getvalue() == "[3]#011train-rmse:1.2#011validation-rmse:1.3\n"
     assert found == [("validation:rmse", 1.3)]
+
+
+def test_a_value_ends_at_a_tab_as_syslog_writes_it() -> None:
+    read, found = tap(
+        ("validation:auc", r".*\[[0-9]+\].*#011validation-auc:(\S+)"),
+        ("validation:logloss", r".*\[[0-9]+\].*#011validation-logloss:(\S+)"),
+    )
+    read("[3]#011train-auc:0.75#011validation-auc:0.5#011validation-logloss:0.25")
+    assert found == [("validation:auc", 0.5), ("validation:logloss", 0.25)]
