@@ -44,6 +44,6 @@ def _number(match: re.Match[str]) -> float | None:
     try:
         # A tab as syslog writes it is white space to whoever wrote ``\S+``.
         value = float(match[1].partition("#011")[0])
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, AttributeError, IndexError):  # no number, an unused group, no group
         return None
     return value if math.isfinite(value) else None
