@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
 BUILT_IN = {
     "kmeans": "tidemill.algorithms.kmeans",
     "linear-learner": "tidemill.algorithms.linear_learner",
+    "randomcutforest": "tidemill.algorithms.randomcutforest",
     "pca": "tidemill.algorithms.pca",
 }
 SENT_TO_ALL = ("feature_dim", "mini_batch_size", "force_dense")

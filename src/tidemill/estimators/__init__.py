@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidemill.estimators.kmeans import KMeans
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
+    from tidemill.estimators.random_cut_forest import RandomCutForest
 
-__all__ = ["KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor"]
+__all__ = ["KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor", "RandomCutForest"]
 
 _HOMES = {
     "KMeans": "tidemill.estimators.kmeans",
     "LinearLearnerClassifier": "tidemill.estimators.linear_learner",
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
+    "RandomCutForest": "tidemill.estimators.random_cut_forest",
 }
 
 
