@@ -17,9 +17,11 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
 BUILT_IN = {
     "kmeans": "tidemill.algorithms.kmeans",
     "linear-learner": "tidemill.algorithms.linear_learner",
-    "randomcutforest": "tidemill.algorithms.randomcutforest",
+    "xgboost": "tidemill.algorithms.xgboost",
     "pca": "tidemill.algorithms.pca",
 }
+ALSO_CALLED = {"sagemaker-xgboost": "xgboost"}
+"""Other repositories of the same algorithm."""
 SENT_TO_ALL = ("feature_dim", "mini_batch_size", "force_dense")
 # Accounts and regions differ and tags are versions of AWS's containers: the repository decides.
 _IMAGE = re.compile(r"^(?:[^/]+/)*(?P<name>[^/:@]+)(?::[^/@]+)?(?:@.+)?$")
@@ -37,9 +39,12 @@ def name_of(image: str) -> str:
     'kmeans'
     >>> name_of("linear_learner")
     'linear-learner'
+    >>> name_of("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
+    'xgboost'
     """
     match = _IMAGE.match(image)
     name = (match["name"] if match else image).replace("_", "-").lower()
+    name = ALSO_CALLED.get(name, name)
     if name not in BUILT_IN:
         near = difflib.get_close_matches(name, BUILT_IN, 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Built in are: {', '.join(names())}."

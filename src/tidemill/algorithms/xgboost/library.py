@@ -1,0 +1,40 @@
+"""The xgboost library: loaded when it is first wanted, its absence and its complaints told here."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from tidemill.errors import Invalid, Missing
+
+
+@cache
+def library() -> Any:
+    """The module ``xgboost``. Raises Missing where it is not installed."""
+    try:
+        return importlib.import_module("xgboost")
+    except ImportError as error:
+        raise Missing(
+            "the xgboost library, an optional part of Tidemill",
+            got=str(error),
+            do="pip install 'tidemill[xgboost]'",
+        ) from error
+
+
+@contextlib.contextmanager
+def complaints(do: str) -> Iterator[None]:
+    """What the library refuses within, as Invalid in its own words. do: what could help"""
+    try:
+        yield
+    except library().core.XGBoostError as error:
+        words = str(error).partition("\n")[0]
+        raise Invalid("xgboost: what the library can learn from", got=words[:500], do=do) from error
+
+
+@cache
+def sparse_rows() -> Any:
+    """SciPy's ``csr_matrix``, which the library takes sparse rows as; loaded with it."""
+    return importlib.import_module("scipy.sparse").csr_matrix

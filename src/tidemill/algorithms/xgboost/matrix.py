@@ -1,0 +1,137 @@
+"""Rows as the library's matrices: of bins where it needs no more, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tidemill.algorithms.xgboost.library import library, sparse_rows
+from tidemill.algorithms.xgboost.rows import size
+from tidemill.algorithms.xgboost.shelf import Shelf
+from tidemill.data.batch import Batch, Csr, concatenate
+
+PAGE = 32 << 20
+"""Bytes of rows that become a page on disk, at least."""
+_AFT = "survival:aft"
+
+
+def matrix_of(
+    batches: Sequence[Batch],
+    settings: dict[str, Any],
+    *,
+    in_bins: bool,
+    like: Any = None,
+    shelf: Shelf | None = None,
+) -> Any:
+    """The rows as a matrix of the library: what it learns is what it learns of a DMatrix of them.
+
+    batches: of one width, with labels · settings: the library's parameters
+    in_bins: keep one byte or two of each value, which is all that a histogram needs
+    like: the matrix of the training rows, whose bins are taken over
+    shelf: that the rows are kept on, beside which the bins shall lie and take no memory
+    """
+    threads = settings.get("nthread")
+    if _is_whole(batches, settings) or not in_bins:
+        rows = _arguments(_by_group(concatenate(list(batches))), settings["objective"])
+        features = rows.pop("data")
+        if not in_bins or settings["objective"] == _AFT:
+            bounds = {name: rows.pop(name) for name in list(rows) if name.startswith("label_")}
+            matrix = library().DMatrix(features, nthread=threads, **rows)
+            matrix.set_info(**bounds)
+            return matrix
+        return library().QuantileDMatrix(
+            features, max_bin=_bins(settings), ref=like, nthread=threads, **rows
+        )
+    kind = library().QuantileDMatrix if shelf is None else library().ExtMemQuantileDMatrix
+    source = _source(batches, settings["objective"], shelf)
+    return kind(source, max_bin=_bins(settings), ref=like, nthread=threads)
+
+
+def can_lie_on_disk(batches: Sequence[Batch], settings: dict[str, Any]) -> bool:
+    """Whether the library can keep the bins of these rows in pages."""
+    return hasattr(library(), "ExtMemQuantileDMatrix") and not _is_whole(batches, settings)
+
+
+def library_features(features: Any) -> Any:
+    """Features as the library takes them: an array, or SciPy's sparse rows."""
+    if not isinstance(features, Csr):
+        return features
+    parts = (features.values, features.indices, features.indptr)
+    return sparse_rows()(parts, shape=features.shape)
+
+
+def _is_whole(batches: Sequence[Batch], settings: dict[str, Any]) -> bool:
+    """Whether rows must be given all at once: a group, or a time's bounds, know no batches."""
+    return batches[0].groups is not None or settings["objective"] == _AFT
+
+
+def _bins(settings: dict[str, Any]) -> int:
+    return int(settings.get("max_bin", 256))
+
+
+def _by_group(rows: Batch) -> Batch:
+    """Rows of one group beside each other, each group weighed as its first row."""
+    if rows.groups is None:
+        return rows
+    if (np.diff(rows.groups) < 0).any():
+        rows = rows.take(np.argsort(rows.groups, kind="stable"))
+    if rows.weights is None or rows.groups is None:
+        return rows
+    first = np.flatnonzero(np.diff(rows.groups, prepend=rows.groups[:1] - 1))
+    return Batch(rows.features, rows.labels, rows.weights[first], groups=rows.groups)
+
+
+def _arguments(batch: Batch, objective: str) -> dict[str, Any]:
+    """What the library's matrices and iterators are given of some rows."""
+    found = {"data": library_features(batch.features), "label": batch.labels}
+    if batch.weights is not None:
+        found["weight"] = batch.weights
+    if batch.groups is not None:
+        found["qid"] = batch.groups
+    if objective == _AFT:
+        assert batch.labels is not None
+        found["label_lower_bound"] = time = np.abs(batch.labels)
+        found["label_upper_bound"] = np.where(batch.labels < 0, np.float32(np.inf), time)
+    return found
+
+
+def _source(batches: Sequence[Batch], objective: str, shelf: Shelf | None) -> Any:
+    """The rows as an iterator of the library's, which it goes through some times."""
+    pages = batches if shelf is None else _Pages(batches, shelf)
+    prefix = None if shelf is None else f"{shelf.pages}/{id(batches):x}"
+
+    class Source(library().DataIter):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._next: Iterator[Batch] = iter(())
+            super().__init__(cache_prefix=prefix)
+
+        def reset(self) -> None:
+            self._next = iter(pages)
+
+        def next(self, input_data: Any) -> bool:
+            batch = next(self._next, None)
+            if batch is not None:
+                input_data(**_arguments(batch, objective))
+            return batch is not None
+
+    return Source()
+
+
+class _Pages:
+    """Batches joined to pages, one at a time."""
+
+    def __init__(self, batches: Sequence[Batch], shelf: Shelf) -> None:
+        self._batches, self._shelf = batches, shelf
+
+    def __iter__(self) -> Iterator[Batch]:
+        held: list[Batch] = []
+        for batch in self._batches:
+            held.append(batch)
+            if sum(map(size, held)) >= PAGE:
+                yield concatenate(held)
+                held = []
+                self._shelf.rest()
+        if held:
+            yield concatenate(held)
