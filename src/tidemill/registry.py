@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
     from tidemill.algorithms.base import Declaration
 
 BUILT_IN = {
+    "factorization-machines": "tidemill.algorithms.factorization_machines",
     "kmeans": "tidemill.algorithms.kmeans",
     "linear-learner": "tidemill.algorithms.linear_learner",
     "xgboost": "tidemill.algorithms.xgboost",
