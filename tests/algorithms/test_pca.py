@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tidemill.algorithms.hyperparameters import read
 from tidemill.algorithms.pca import scatter
+from tidemill.algorithms.pca.components import components
 from tidemill.algorithms.pca.declaration import DECLARATION
 from tidemill.algorithms.pca.hyperparameters import PcaHyperparameters
 from tidemill.algorithms.pca.learner import Pca
@@ -425,3 +426,27 @@ def test_the_origin_moves_only_in_columns_far_from_zero() -> None:
         origin = origin_of(batch)
         assert_allclose(origin, [0, 100, 0], atol=0.5)
         assert origin[0] == origin[2] == 0
+
+
+def summed(rows: Any) -> PcaState:
+    return PcaState(len(rows), float(len(rows)), np.zeros(rows.shape[1]), rows.T @ rows)
+
+
+def test_a_few_of_many_components_are_found_to_rounding() -> None:
+    rows = np.random.default_rng(0).normal(size=(1500, 1100)) * np.arange(1, 1101) ** -0.5
+    strengths, directions = np.linalg.eigh(rows.T @ rows)
+    found = components(summed(rows), 10)
+    assert_allclose(found.strengths, strengths[-10:], rtol=1e-12)
+    assert_same_axes(found.directions, directions[:, -10:], 1e-9)
+    lower = PcaState(1500, 1500.0, np.zeros(1100), np.tril(rows.T @ rows) + np.triu(rows[:1100], 1))
+    assert_allclose(components(lower, 10).strengths, found.strengths, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+def test_of_many_columns_that_spread_along_few_axes_the_rest_is_any(rank: int) -> None:
+    draws = np.random.default_rng(0)
+    rows = draws.normal(size=(50, rank)) @ draws.normal(size=(rank, 1100))
+    first, again = (components(summed(rows), 10) for _ in range(2))
+    assert_allclose(first.directions.T @ first.directions, np.eye(10), atol=1e-12)
+    assert_array_equal(first.directions, again.directions)
+    assert (first.strengths[: 10 - rank] < 1e-6).all()

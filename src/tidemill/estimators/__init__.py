@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidemill.estimators.kmeans import KMeans
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
+    from tidemill.estimators.pca import PCA
     from tidemill.estimators.random_cut_forest import RandomCutForest
 
-__all__ = ["KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor", "RandomCutForest"]
+__all__ = ["PCA", "KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor", "RandomCutForest"]
 
 _HOMES = {
     "KMeans": "tidemill.estimators.kmeans",
     "LinearLearnerClassifier": "tidemill.estimators.linear_learner",
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
+    "PCA": "tidemill.estimators.pca",
     "RandomCutForest": "tidemill.estimators.random_cut_forest",
 }
 

@@ -58,8 +58,10 @@ __all__ = [
     "features_and_target_of",
     "features_of",
     "one_blas_thread",
+    "rows_of",
     "seed_of",
     "side_by_side",
+    "table_of",
     "weights_of",
 ]
 _LITTLE_WORK = 1e8
@@ -116,6 +118,22 @@ def features_of(estimator: Any, X: Any, *, reset: bool) -> Floats | Csr:
         estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
     )
     return _rows(checked)
+
+
+def table_of(estimator: Any, X: Any, *, reset: bool, checks_values: bool = True) -> Any:
+    """X checked by scikit-learn's rules, of its own float type: an array, or a scipy.sparse CSR.
+
+    reset: as of ``features_of`` · checks_values: whether values must be finite; it takes a pass
+    """
+    return validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
+        ensure_all_finite=checks_values,
+    )  # fmt: skip
+
+
+def rows_of(checked: Any) -> Floats | Csr:
+    """A checked X as float32 rows; a scipy.sparse one as Csr."""
+    return _rows(checked.astype(np.float32, copy=False))
 
 
 def features_and_target_of(
