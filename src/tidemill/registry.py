@@ -17,9 +17,11 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
 BUILT_IN = {
     "factorization-machines": "tidemill.algorithms.factorization_machines",
     "kmeans": "tidemill.algorithms.kmeans",
+    "lda": "tidemill.algorithms.lda",
     "linear-learner": "tidemill.algorithms.linear_learner",
-    "xgboost": "tidemill.algorithms.xgboost",
     "pca": "tidemill.algorithms.pca",
+    "randomcutforest": "tidemill.algorithms.randomcutforest",
+    "xgboost": "tidemill.algorithms.xgboost",
 }
 ALSO_CALLED = {"sagemaker-xgboost": "xgboost"}
 """Other repositories of the same algorithm."""
