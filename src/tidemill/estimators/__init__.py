@@ -11,15 +11,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidemill.estimators.factorization_machines import (
+        FactorizationMachineClassifier,
+        FactorizationMachineRegressor,
+    )
     from tidemill.estimators.kmeans import KMeans
+    from tidemill.estimators.lda import LatentDirichletAllocation
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
     from tidemill.estimators.pca import PCA
     from tidemill.estimators.random_cut_forest import RandomCutForest
 
-__all__ = ["PCA", "KMeans", "LinearLearnerClassifier", "LinearLearnerRegressor", "RandomCutForest"]
+__all__ = [
+    "PCA",
+    "FactorizationMachineClassifier",
+    "FactorizationMachineRegressor",
+    "KMeans",
+    "LatentDirichletAllocation",
+    "LinearLearnerClassifier",
+    "LinearLearnerRegressor",
+    "RandomCutForest",
+]
 
 _HOMES = {
+    "FactorizationMachineClassifier": "tidemill.estimators.factorization_machines",
+    "FactorizationMachineRegressor": "tidemill.estimators.factorization_machines",
     "KMeans": "tidemill.estimators.kmeans",
+    "LatentDirichletAllocation": "tidemill.estimators.lda",
     "LinearLearnerClassifier": "tidemill.estimators.linear_learner",
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
     "PCA": "tidemill.estimators.pca",
