@@ -102,9 +102,12 @@ class FactorizationMachinesHyperparameters:
         open_low=True,
     )  # fmt: skip
     rescale_grad: float | None = hyperparameter(
-        "float", "What a mini-batch's summed slopes are multiplied by; one over its rows when not given.",
-        default=None, low=0, open_low=True,
-    )  # fmt: skip
+        "float",
+        "What a mini-batch's summed slopes are multiplied by; one over its rows when not given.",
+        default=None,
+        low=0,
+        open_low=True,
+    )
     eps: float | None = hyperparameter(
         "float", "What keeps Adam from dividing by zero; 1e-8 when not given.", default=None,
         low=0, open_low=True,
