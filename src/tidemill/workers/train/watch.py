@@ -39,7 +39,8 @@ class Watch(Generic[State]):
         done: float = 0.0,
     ) -> None:
         self._host, self._name, self._algorithm, self._log = host, name, algorithm, log
-        self._passes, self._share_read = passes, share_read
+        # Epochs may be none where other passes come before them.
+        self._passes, self._share_read = max(1, passes), share_read
         self._checkpoints, self._peers = checkpoints, peers
         self._done, self._total_rows, self._total_batches = done, 0, 0
         self._told = time.monotonic()
