@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
 BUILT_IN = {
     "factorization-machines": "tidemill.algorithms.factorization_machines",
     "kmeans": "tidemill.algorithms.kmeans",
+    "knn": "tidemill.algorithms.knn",
     "lda": "tidemill.algorithms.lda",
     "linear-learner": "tidemill.algorithms.linear_learner",
     "pca": "tidemill.algorithms.pca",
