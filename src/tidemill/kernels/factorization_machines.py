@@ -33,6 +33,7 @@ WORTH_SHARING = 1 << 20
 """Entries times factors of a mini-batch from which cores share it."""
 _BLOCK = 1 << 18
 _MOST_ENTRIES = 2**31 - 1
+_PLACE = ctypes.c_char * 0
 
 
 class Fault(enum.IntFlag):
@@ -268,17 +269,18 @@ def _require(fits: bool) -> None:
         raise ValueError("arrays of a factorization machine must fit each other")
 
 
-def _where(rows: Rows) -> tuple[int, int, int]:
+def _where(rows: Rows) -> tuple[Any, Any, Any]:
     return _at(rows.indptr, np.int64), _at(rows.indices, np.int64), _at(rows.values)
 
 
-def _at(array: NDArray[Any], kind: type[np.generic] = np.float32) -> int:
-    """Where an array begins; much quicker than what NumPy has for this."""
-    _require(array.dtype == kind and array.flags.c_contiguous and array.flags.aligned)
-    return array.ctypes.data
+def _at(array: NDArray[Any], kind: type[np.generic] = np.float32) -> Any:
+    """Where an array begins; in a fraction of the time that NumPy's own way of telling takes."""
+    flags = array.flags
+    _require(array.dtype == kind and flags.c_contiguous and flags.aligned)
+    return _PLACE.from_buffer(array.data) if flags.writeable else array.ctypes.data
 
 
-def _maybe(array: Floats | None) -> int | None:
+def _maybe(array: Floats | None) -> Any:
     return None if array is None else _at(array)
 
 
