@@ -17,6 +17,7 @@ from tidemill.spec.home import WorkerHome
 from tidemill.storage.bucket import Buckets
 from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
+from tidemill.workers.lean import lean
 from tidemill.workers.serve.answers import Answers
 from tidemill.workers.serve.model import open_model
 from tidemill.workers.serve.server import Server, listen
@@ -68,4 +69,5 @@ def _serve(
 
 
 if __name__ == "__main__":
+    lean()
     sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -12,6 +12,7 @@ from tidemill.workers import one_thread  # isort: split
 from tidemill.spec.home import WorkerHome
 from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
+from tidemill.workers.lean import lean
 from tidemill.workers.train.host import from_task
 from tidemill.workers.train.journey import End, Journey
 
@@ -50,4 +51,5 @@ def _leave(home: WorkerHome, desk: Desk, end: End) -> int:
 
 
 if __name__ == "__main__":
+    lean()
     sys.exit(main(Path(sys.argv[1]).resolve()))
