@@ -185,9 +185,9 @@ def test_numbers_that_cannot_be_used_are_told_of(value: float) -> None:
     rows = normal(100)
     model = algorithm(3).finalize(learned(rows))
     rows[50, 2] = value
-    with pytest.raises(InvalidData, match="finite"):
+    with pytest.raises(InvalidData, match="column 2 of row 50"):
         learned(rows)
-    with pytest.raises(InvalidData, match="finite"):
+    with pytest.raises(InvalidData, match="column 2 of row 50"):
         model.predict(Batch(rows))
 
 

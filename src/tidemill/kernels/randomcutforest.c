@@ -1,4 +1,4 @@
-/* Random cut trees (Guha, Mishra, Roy & Schrijvers, 2016): they grow, are laid out, and score rows.
+/* Random cut trees (Guha, Mishra, Roy & Schrijvers, 2016) are laid out, and score rows.
  *
  * A row's score is what putting it into a tree would do on average. At every node on its way down the
  * next random cut would part it from all the node's points with the chance gap / (range + gap), where
@@ -21,7 +21,6 @@ enum { SIDE = 16, FIRST = 8, NEXT = 4 };
 #define FARTHEST 1e30f
 
 typedef float Eight __attribute__((vector_size(32)));
-typedef int32_t EightInts __attribute__((vector_size(32)));
 typedef float Four __attribute__((vector_size(16)));
 typedef int32_t FourInts __attribute__((vector_size(16)));
 
@@ -61,113 +60,9 @@ typedef struct {
     int64_t block;
 } Room;
 
-/* Growing. */
-
-typedef struct {
-    const float *rows;
-    int64_t columns;
-    int32_t *members;
-    float *low, *high;
-} Sample;
-
-/* The box about some members; the sum of its widths. */
-INLINE double enclose(const Sample *sample, int64_t start, int64_t stop)
-{
-    int64_t columns = sample->columns;
-    float *restrict low = sample->low, *restrict high = sample->high;
-    const float *first = sample->rows + sample->members[start] * columns;
-    memcpy(low, first, columns * sizeof(float));
-    memcpy(high, first, columns * sizeof(float));
-    for (int64_t i = start + 1; i < stop; i++) {
-        const float *restrict row = sample->rows + sample->members[i] * columns;
-        for (int64_t j = 0; j < columns; j++) {
-            low[j] = row[j] < low[j] ? row[j] : low[j];
-            high[j] = row[j] > high[j] ? row[j] : high[j];
-        }
-    }
-    double range = 0;
-    for (int64_t j = 0; j < columns; j++)
-        range += (double)high[j] - low[j];
-    return range;
-}
-
-/* Where to cut: a column with a chance in proportion to its width, and any place in it alike. */
-INLINE int32_t choose(const Sample *sample, double at, float *cut)
-{
-    double width = 0;
-    int64_t chosen = 0;
-    for (int64_t j = 0; j < sample->columns && at >= width; j++) {
-        double next = (double)sample->high[j] - sample->low[j];
-        if (next > 0) {
-            at -= width;
-            width = next;
-            chosen = j;
-        }
-    }
-    float low = sample->low[chosen], high = sample->high[chosen];
-    float place = (float)(low + (at < width ? at : width));
-    /* The lowest goes left and the highest right, however it was rounded. */
-    *cut = place < low ? low : place >= high ? nextafterf(high, low) : place;
-    return (int32_t)chosen;
-}
-
-/* Members that are not above the cut come first; where the others begin. */
-INLINE int64_t divide(const Sample *sample, int64_t start, int64_t stop, int32_t column, float cut)
-{
-    int64_t to = start;
-    for (int64_t i = start; i < stop; i++) {
-        int32_t member = sample->members[i];
-        if (sample->rows[member * sample->columns + column] <= cut) {
-            sample->members[i] = sample->members[to];
-            sample->members[to++] = member;
-        }
-    }
-    return to;
-}
-
-/* Grow one tree of the members, which are reordered; how many nodes it has. Leaves are one more.
- * Children are nodes, which come after their parents, or ~leaf.
- * box: room for 2 x columns · pending: for 3 x size · the others: for size, child for twice that */
-HOT EXPORT int64_t forest_grow(const float *rows, int64_t columns, int32_t *members, int64_t size,
-                               uint64_t key, float *box, int32_t *pending, int32_t *column, float *cut,
-                               int32_t *child, int32_t *leaf_row, int32_t *leaf_mass)
-{
-    Sample sample = {rows, columns, members, box, box + columns};
-    int64_t nodes = 0, leaves = 0, waiting = 0, start = 0, stop = size, slot = -1;
-    for (;;) {
-        double range = enclose(&sample, start, stop);
-        int32_t made;
-        if (range > 0 && nodes < size - 1) {
-            made = (int32_t)nodes++;
-            column[made] = choose(&sample, uniform(key, made) * range, &cut[made]);
-        } else {
-            made = (int32_t)~leaves;
-            leaf_row[leaves] = members[start];
-            leaf_mass[leaves++] = (int32_t)(stop - start);
-        }
-        if (slot >= 0)
-            child[slot] = made;
-        if (made >= 0) {
-            int64_t middle = divide(&sample, start, stop, column[made], cut[made]);
-            int32_t *right = pending + 3 * waiting++;
-            right[0] = (int32_t)middle;
-            right[1] = (int32_t)stop;
-            right[2] = 2 * made + 1;
-            stop = middle;
-            slot = 2 * made;
-        } else if (waiting) {
-            const int32_t *right = pending + 3 * --waiting;
-            start = right[0];
-            stop = right[1];
-            slot = right[2];
-        } else
-            return nodes;
-    }
-}
-
 /* Laying out. */
 
-/* A float as an integer that is ordered alike; zero has one sign. */
+/* A float as an integer that is ordered alike; zero must have one sign. */
 INLINE int32_t ordered(float value)
 {
     int32_t bits;
@@ -297,30 +192,34 @@ EXPORT int64_t forest_lay_out(const float *points, int64_t count, int64_t column
 
 /* Scoring. */
 
-/* How far a row lies outside a box, columns added up; exactly zero inside. A difference counts where its
- * sign bit is clear, for compilers make no maximum of vectors that is quick on all processors. */
+/* How far a row lies outside a box in some columns, each: from where the box would hold it. */
+INLINE void part(const float *restrict box, const float *row, int64_t padded, int columns, float *apart)
+{
+    for (int j = 0; j < columns; j++) {
+        float at = row[j], low = box[j], high = box[padded + j];
+        float held = at < high ? at : high;
+        apart[j] = fabsf(at - (held > low ? held : low));
+    }
+}
+
+/* How far a row lies outside a box, columns added up; exactly zero inside. */
 INLINE float outside(const float *box, const float *row, int64_t padded)
 {
+    float apart[8];
     Four sum;
     if (padded == 4) {
-        Four at, low, high;
-        memcpy(&at, row, sizeof at);
-        memcpy(&low, box, sizeof low);
-        memcpy(&high, box + 4, sizeof high);
-        FourInts below = (FourInts)(low - at), above = (FourInts)(at - high);
-        sum = (Four)((below & ~(below >> 31)) | (above & ~(above >> 31)));
+        part(box, row, padded, 4, apart);
+        memcpy(&sum, apart, sizeof sum);
     } else {
         union {
             Eight whole;
             Four half[2];
         } gap = {{0}};
         for (int64_t j = 0; j < padded; j += 8) {
-            Eight at, low, high;
-            memcpy(&at, row + j, sizeof at);
-            memcpy(&low, box + j, sizeof low);
-            memcpy(&high, box + padded + j, sizeof high);
-            EightInts below = (EightInts)(low - at), above = (EightInts)(at - high);
-            gap.whole += (Eight)((below & ~(below >> 31)) | (above & ~(above >> 31)));
+            Eight some;
+            part(box + j, row + j, padded, 8, apart);
+            memcpy(&some, apart, sizeof some);
+            gap.whole += some;
         }
         sum = gap.half[0] + gap.half[1];
     }

@@ -1,6 +1,6 @@
 """Random cut trees in C: grown from rows, laid out, and walked by rows that want a score.
 
-``randomcutforest.c`` says how.
+``randomcutforest_grow.c`` and ``randomcutforest.c`` say how.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Room(Structure):
 
 _LIBRARY = library("randomcutforest")
 _GROW = function(
-    _LIBRARY, "forest_grow",
+    library("randomcutforest_grow"), "forest_grow",
     [FLOATS, SIZE, INT32, SIZE, SEED, FLOATS, INT32, INT32, FLOATS, INT32, INT32, INT32],
     ctypes.c_int64,
 )  # fmt: skip
@@ -206,7 +206,8 @@ def _check(trees: Trees, rows: Floats, mass: int) -> None:
         and len(trees.nodes) > 0
         and 0 <= int(trees.nodes.min()) <= int(trees.nodes.max()) < _MOST_NODES
         and int(trees.nodes.sum()) == nodes
-        and (rows.dtype, rows.ndim) == (np.float32, 2)
+        and rows.dtype == np.float32
+        and rows.ndim == 2
         and rows.size > 0
         and mass > 0
     )

@@ -120,5 +120,5 @@ class RandomCutForest(Algorithm[RandomCutForestState]):
 def _sound(rows: Floats) -> Floats:
     # NaN is not within.
     if len(rows) and not max(-float(rows.min()), float(rows.max())) <= FARTHEST:
-        raise size_error()
+        raise size_error(rows)
     return rows

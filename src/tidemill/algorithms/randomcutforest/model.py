@@ -81,17 +81,19 @@ def width_error(wanted: int, got: int) -> InvalidData:
     )
 
 
-def size_error() -> InvalidData:
-    """Rows with numbers that no forest can hold."""
+def size_error(rows: Floats) -> InvalidData:
+    """Rows with a number that no forest can hold: which."""
+    at = np.argwhere(~(np.abs(rows) <= FARTHEST))[0].tolist()
     return InvalidData(
         f"{NAME}: features must be finite and between -{FARTHEST:g} and {FARTHEST:g}",
-        got="NaN, infinity or a larger number",
+        got=f"{rows[*at]} in column {at[1]} of row {at[0]} (from 0, of those read together)",
         do="Replace missing values and scale huge ones.",
     )
 
 
 def _sums(walk: Walk, batch: Batch) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    found = score(walk, batch.dense())
+    rows = batch.dense()
+    found = score(walk, rows)
     if found is None:
-        raise size_error()
+        raise size_error(rows)
     return found
