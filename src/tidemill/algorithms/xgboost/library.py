@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from tidemill.errors import Invalid, Missing
+
+_PLACE = re.compile(r"^\[[\d:]+\] \S+:\d+: (Check failed: )?")
+"""Time and line of the library's source, before its words."""
 
 
 @cache
@@ -30,8 +34,8 @@ def complaints(do: str) -> Iterator[None]:
     try:
         yield
     except library().core.XGBoostError as error:
-        words = str(error).partition("\n")[0]
-        raise Invalid("xgboost: what the library can learn from", got=words[:500], do=do) from error
+        words = _PLACE.sub("", str(error).partition("\n")[0])
+        raise Invalid("xgboost: what the library takes", got=words[:500], do=do) from error
 
 
 @cache

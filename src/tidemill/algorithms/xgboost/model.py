@@ -53,19 +53,20 @@ class XGBoostModel:
         return {"score": self._answers(library_features(rows.features))}
 
     def _answers(self, features: Any) -> Floats:
-        booster, is_linear = self._loaded
-        if is_linear:
-            found = booster.predict(library().DMatrix(features), validate_features=False)
-        else:
+        booster, has_trees = self._loaded
+        if has_trees:
             found = booster.inplace_predict(features, validate_features=False)
+        else:
+            found = booster.predict(library().DMatrix(features), validate_features=False)
         answers: Floats = np.asarray(found, np.float32)
         return answers
 
     @cached_property
     def _loaded(self) -> tuple[Any, bool]:
-        """The library's booster, and whether it is a linear one."""
+        """The library's booster, and whether it answers from rows as they are: the linear one
+        cannot, dart's sums would round otherwise."""
         booster = _load(self.booster.tobytes())
-        return booster, _about(booster)["gradient_booster"]["name"] == "gblinear"
+        return booster, _about(booster)["gradient_booster"]["name"] == "gbtree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +161,15 @@ def _load(data: bytes) -> Any:
             got="a pickle, which could run anything when it is opened",
             do="Open it where you trust it, and save it again by Booster.save_model.",
         )
+    again = "Save the model again by Booster.save_model, of xgboost 1.6 or newer."
+    if data[:1] != b"{" or data.rstrip()[-1:] != b"}":  # which may end the process, not only fail
+        raise InvalidData(
+            f"{NAME}: a model that Booster.save_model wrote, JSON or UBJSON",
+            got=f"{len(data)} bytes, {data[:12]!r} …",
+            do=again,
+        )
     booster = library().Booster()
-    with complaints("Save the model again by Booster.save_model, of xgboost 1.6 or newer."):
+    with complaints(again):
         booster.load_model(bytearray(data))
     return booster
 
