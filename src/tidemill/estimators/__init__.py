@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
     from tidemill.estimators.pca import PCA
     from tidemill.estimators.random_cut_forest import RandomCutForest
+    from tidemill.estimators.xgboost import XGBoostClassifier, XGBoostRegressor
 
 __all__ = [
     "PCA",
@@ -30,6 +31,8 @@ __all__ = [
     "LinearLearnerClassifier",
     "LinearLearnerRegressor",
     "RandomCutForest",
+    "XGBoostClassifier",
+    "XGBoostRegressor",
 ]
 
 _HOMES = {
@@ -41,6 +44,8 @@ _HOMES = {
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
     "PCA": "tidemill.estimators.pca",
     "RandomCutForest": "tidemill.estimators.random_cut_forest",
+    "XGBoostClassifier": "tidemill.estimators.xgboost",
+    "XGBoostRegressor": "tidemill.estimators.xgboost",
 }
 
 

@@ -109,14 +109,18 @@ class Expressive(BaseEstimator):  # type: ignore[misc]
     def _adopt(self, fitted: Self) -> None: ...
 
 
-def features_of(estimator: Any, X: Any, *, reset: bool) -> Floats | Csr:
+def features_of(
+    estimator: Any, X: Any, *, reset: bool, allows_missing: bool = False
+) -> Floats | Csr:
     """X checked by scikit-learn's rules, as float32 rows; a scipy.sparse X as Csr.
 
     reset: whether this X decides ``n_features_in_`` (fit) or must agree with it (predict).
+    allows_missing: whether values may be NaN
     """
     checked = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-    )
+        estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C",
+        ensure_all_finite="allow-nan" if allows_missing else True,
+    )  # fmt: skip
     return _rows(checked)
 
 
@@ -137,15 +141,15 @@ def rows_of(checked: Any) -> Floats | Csr:
 
 
 def features_and_target_of(
-    estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool
+    estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool, allows_missing: bool = False
 ) -> tuple[Floats | Csr, NDArray[Any]]:
     """X and y checked together: the rows as of ``features_of``, and (rows,) of y's own type.
 
-    numeric: whether y must be numbers
+    numeric: whether y must be numbers · allows_missing: whether values of X may be NaN
     """
     checked, target = validate_data(
         estimator, X, y, reset=reset, accept_sparse="csr", dtype=np.float32, order="C",
-        y_numeric=numeric,
+        y_numeric=numeric, ensure_all_finite="allow-nan" if allows_missing else True,
     )  # fmt: skip
     return _rows(checked), target
 
