@@ -113,3 +113,9 @@ def test_the_places_say_which_rows_of_the_stream_they_are(size: int) -> None:
     rows = _column(range(1000))
     sample = _sampled(rows, size, 64, seed=5)
     np.testing.assert_array_equal(rows[sample.places(5)], sample.rows)
+
+
+def test_rows_left_out_of_one_large_batch_bound_what_comes() -> None:
+    sample = _sampled(_column(range(4000)), 100, 4000)
+    assert sample.bound == int(sample.keys[-1])
+    assert 0.02 < sample.bound / 2**64 < 0.03

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FactorizationMachineRegressor,
     )
     from tidemill.estimators.kmeans import KMeans
+    from tidemill.estimators.knn import KNeighborsClassifier, KNeighborsRegressor
     from tidemill.estimators.lda import LatentDirichletAllocation
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
     from tidemill.estimators.pca import PCA
@@ -27,6 +28,8 @@ __all__ = [
     "FactorizationMachineClassifier",
     "FactorizationMachineRegressor",
     "KMeans",
+    "KNeighborsClassifier",
+    "KNeighborsRegressor",
     "LatentDirichletAllocation",
     "LinearLearnerClassifier",
     "LinearLearnerRegressor",
@@ -39,6 +42,8 @@ _HOMES = {
     "FactorizationMachineClassifier": "tidemill.estimators.factorization_machines",
     "FactorizationMachineRegressor": "tidemill.estimators.factorization_machines",
     "KMeans": "tidemill.estimators.kmeans",
+    "KNeighborsClassifier": "tidemill.estimators.knn",
+    "KNeighborsRegressor": "tidemill.estimators.knn",
     "LatentDirichletAllocation": "tidemill.estimators.lda",
     "LinearLearnerClassifier": "tidemill.estimators.linear_learner",
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",

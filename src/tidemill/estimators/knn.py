@@ -81,7 +81,7 @@ class NeighborsEstimator(Expressive):
         """Keep these rows, (rows, columns) dense or scipy.sparse, or a sample of them."""
         features, target = features_and_target_of(self, X, y, reset=True, numeric=self._numeric)
         labels = self._encode(target)
-        self._seed = seed_of(self.random_state)
+        self._seed = self._drawn_seed()
         algorithm = self._algorithm()
         self._show(algorithm.update(algorithm.start(), Batch(features, labels)))
         return self
@@ -120,11 +120,16 @@ class NeighborsEstimator(Expressive):
         features, target = features_and_target_of(self, X, y, reset=first, numeric=self._numeric)
         labels = self._encode(target, known=True)
         if first:
-            self._seed = seed_of(self.random_state)
+            self._seed = self._drawn_seed()
         algorithm = self._algorithm()
         state = algorithm.start() if first else self.state_
         self._show(algorithm.update(state, Batch(features, labels)))
         return self
+
+    def _drawn_seed(self) -> int:
+        """Where nothing is left to chance, the same one: it orders rows that are equally far."""
+        is_random = self.sample_size is not None or self.reduction is not None
+        return seed_of(self.random_state) if is_random else 0
 
     def _show(self, state: Reservoir) -> None:
         """Set what a fitted estimator shows; the model is made when it is first asked for."""

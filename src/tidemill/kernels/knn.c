@@ -41,7 +41,7 @@ INLINE void await_floats(
         queries->values[to] = isnan(values[lane]) ? -INFINITY : values[lane];
         queries->places[to] = place;
         if (queries->waiting[query] >= queries->room)
-            settle(rows, queries, query, queries->room / 2);
+            settle(rows, queries, query, queries->room / 2, INT64_MAX);
     }
 }
 
@@ -212,11 +212,12 @@ EXPORT HOT void knn_near(
     }
 }
 
-/* Measure what waits: afterwards limits are those of the k best so far. */
-EXPORT HOT void knn_settle(const Rows *rows, Queries *queries)
+/* Measure what waits, or about the `most` of the least values: limits are then those of the best so far.
+ */
+EXPORT HOT void knn_settle(const Rows *rows, Queries *queries, int64_t most)
 {
     for (int64_t query = 0; query < queries->count; query++)
-        settle(rows, queries, query, 0);
+        settle(rows, queries, query, 0, most);
 }
 
 /* Put what was found in order, nothing waiting any more. distances, found: (count, k) */

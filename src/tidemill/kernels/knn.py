@@ -47,7 +47,7 @@ _HAS_BYTES = function(_LIBRARY, "knn_has_bytes", [], SIZE)
 _BEGIN = function(_LIBRARY, "knn_begin", [*_BOTH, _P, SIZE, _P, _P, _P, _P, _P])
 _VISIT = function(_LIBRARY, "knn_visit", [*_BOTH, _P, SIZE, _P, _P, _P, _P, _P])
 _NEAR = function(_LIBRARY, "knn_near", [_P, _P, _P, SIZE, SIZE, SIZE, FLOAT, _P, _P])
-_SETTLE = function(_LIBRARY, "knn_settle", _BOTH)
+_SETTLE = function(_LIBRARY, "knn_settle", [*_BOTH, SIZE])
 _FINISH = function(_LIBRARY, "knn_finish", [POINTER(_Queries), _P, _P])
 
 
@@ -165,7 +165,7 @@ class Queries:
         ends = np.empty(rows.cells + 1, np.int32)
         room = (first, near, ends, self._which, self._tile)
         _BEGIN(*self._both, address(rows.starts), rows.cells, *map(address, room))
-        self.settle()
+        _SETTLE(*self._both, self._k)
 
     def visit(self, near: Floats) -> None:
         """Pass over all cells that may hold a row near enough. near : (cells, count) values that no
@@ -174,14 +174,10 @@ class Queries:
         check(near, np.float32, (rows.cells, self._count))
         room = (near, self._all, self._which, self._tiles, self._tile)
         _VISIT(*self._both, address(rows.starts), rows.cells, *map(address, room))
-        self.settle()
-
-    def settle(self) -> None:
-        """Measure what passed, so that ``limit`` is that of the best so far."""
-        _SETTLE(*self._both)
 
     def finish(self) -> tuple[Floats, Int32]:
         """(count, k) distances, the least first, and whose they are: infinity and -1 for none."""
+        _SETTLE(*self._both, 1 << 62)
         distances = np.empty((self._count, self._k), np.float32)
         found = np.empty((self._count, self._k), np.int32)
         _FINISH(byref(self._struct), address(distances), address(found))

@@ -13,6 +13,7 @@
 #endif
 
 #define LANES 16
+#define AHEAD 8 /* rows that are fetched while others are measured */
 
 typedef double double8 __attribute__((vector_size(64)));
 typedef float float8 __attribute__((vector_size(32)));
@@ -222,29 +223,37 @@ INLINE int64_t sift(float *values, int32_t *places, int64_t count, float limit)
     return kept;
 }
 
-/* Measure rows that wait, the least values first, until no more than `left` others could be nearer
- * than the k-th best. */
-INLINE void settle(const Rows *rows, Queries *queries, int64_t query, int64_t left)
+/* Measure rows that wait, the least values first, until no more than `left` others could be nearer than
+ * the k-th best, or about `most` were measured. */
+INLINE void settle(const Rows *rows, Queries *queries, int64_t query, int64_t left, int64_t most)
 {
-    float *values = queries->values + query * (queries->room + LANES);
-    int32_t *places = queries->places + query * (queries->room + LANES);
+    float *values = queries->values + query * (queries->room + LANES), taken_values[AHEAD];
+    int32_t *places = queries->places + query * (queries->room + LANES), taken_places[AHEAD];
     int64_t count = sift(values, places, queries->waiting[query], queries->limit[query]);
-    while (count > left) {
-        order(values, places, count);
-        fetch(rows, places[0]);
-        for (int64_t i = 0; i < queries->k && count && !(values[0] > queries->limit[query]); i++) {
-            int32_t place = places[0];
+    order(values, places, count);
+    while (count > left && most > 0) {
+        int taken = 0;
+        for (; taken < AHEAD && count && !(values[0] > queries->limit[query]); taken++) {
+            fetch(rows, places[0]);
+            taken_values[taken] = values[0];
+            taken_places[taken] = places[0];
             count--;
             values[0] = values[count];
             places[0] = places[count];
-            if (count) {
-                settle_down(values, places, count, 0);
-                fetch(rows, places[0]);
-            }
-            consider(rows, queries, query, place);
-            queries->limit[query] = limit_of(queries, query);
+            settle_down(values, places, count, 0);
         }
-        count = sift(values, places, count, queries->limit[query]);
+        if (!taken)
+            count = 0;
+        for (int i = 0; i < taken; i++)
+            if (!(taken_values[i] > queries->limit[query])) {
+                consider(rows, queries, query, taken_places[i]);
+                queries->limit[query] = limit_of(queries, query);
+            }
+        most -= taken;
+        if (left) {
+            count = sift(values, places, count, queries->limit[query]);
+            order(values, places, count);
+        }
     }
     queries->waiting[query] = (int32_t)count;
 }

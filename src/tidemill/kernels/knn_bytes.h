@@ -7,7 +7,7 @@
 #define TILE 12
 #define FEW 4
 
-#if defined(__x86_64__) && !defined(KERNEL_PLAIN)
+#if defined(__x86_64__) && (!defined(KERNEL_PLAIN) || defined(KERNEL_BYTES))
 #include <immintrin.h>
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")))
@@ -61,7 +61,7 @@ __attribute__((noinline)) VNNI static void multiply_one(
 
 __attribute__((noinline)) VNNI static void make_room(const Rows *rows, Queries *queries, int64_t query)
 {
-    settle(rows, queries, query, queries->room / 2);
+    settle(rows, queries, query, queries->room / 2, INT64_MAX);
 }
 
 /* Rows of a group that may be near wait for being measured. doubt: what their values leave out */

@@ -3,7 +3,7 @@
  * else by floats; what the beam found is measured exactly. */
 #include "knn_best.h"
 
-#if defined(__x86_64__) && !defined(KERNEL_PLAIN)
+#if defined(__x86_64__) && (!defined(KERNEL_PLAIN) || defined(KERNEL_BYTES))
 #include <immintrin.h>
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #endif

@@ -120,11 +120,12 @@ class Reservoir:
         counted = replace(
             self, seen=self.seen + len(rows), stream=stream, drawn=self.drawn + len(rows)
         )
-        stays = _smallest(keys, self.size, self.bound)
+        stays, bound = _smallest(keys, self.size, self.bound)
         if not stays.any():
             return counted
         newcomers = _chosen(Drawn(keys, rows, labels), stays)
-        return _within_bounds(replace(counted, parts=_grown(self.parts, newcomers)))
+        parts = _grown(self.parts, newcomers)
+        return _within_bounds(replace(counted, parts=parts, bound=bound))
 
     def merge(self, other: Reservoir) -> Reservoir:
         """The sample of both streams."""
@@ -208,27 +209,27 @@ def _sifted(reservoir: Reservoir) -> Reservoir:
     """Without the rows that are out of the sample."""
     parts, size = reservoir.parts, reservoir.size
     keys = _every_key(parts)
-    stays = _smallest(keys, size, reservoir.bound)
+    stays, bound = _smallest(keys, size, reservoir.bound)
     if stays.all():
         return reservoir
     kept, start = [], 0
     for part in parts:
         kept.append(_chosen(part, stays[start : start + len(part)]))
         start += len(part)
-    full = np.count_nonzero(stays) == size
-    bound = min(reservoir.bound, int(keys[stays].max())) if full else reservoir.bound
     return replace(reservoir, parts=(_joined(kept),), bound=bound)
 
 
-def _smallest(keys: Keys, size: int, bound: int) -> Mask:
+def _smallest(keys: Keys, size: int, bound: int) -> tuple[Mask, int]:
     """Which are not above the bound and, if those are more than ``size``, which of them are the
-    smallest."""
+    smallest; and the bound that no row left out is below."""
     stays: Mask = keys <= np.uint64(bound)
-    if np.count_nonzero(stays) > size:
-        stays = keys <= np.partition(keys, size - 1)[size - 1]
-        # Of equal keys at the bound, which all but never are, the first ones stay.
-        stays[np.flatnonzero(stays)[size:]] = False
-    return stays
+    if np.count_nonzero(stays) <= size:
+        return stays, bound
+    least = np.partition(keys, size - 1)[size - 1]
+    stays = keys <= least
+    # Of equal keys at the bound, which all but never are, the first ones stay.
+    stays[np.flatnonzero(stays)[size:]] = False
+    return stays, int(least)
 
 
 def _name(row: Floats, seen: int, seed: int) -> int:

@@ -3,9 +3,7 @@ the cells that are too far away."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +12,6 @@ from tidemill.algorithms.knn.frame import Seen
 from tidemill.kernels.knn import Doubles, Floats, Int32, near
 
 Labels = NDArray[np.intp]
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""What ``map`` does, perhaps side by side: results come in the order of the items."""
 _A_CELL = 20
 _PASSES = 4
 _ROUNDING = 2.0**-24

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.cells import (
     Cells,
-    Each,
     Labels,
     add_up,
     nearest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidemill.algorithms.knn.cells import Each
+from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.exact import Searcher, searcher
 from tidemill.data.batch import Floats
 

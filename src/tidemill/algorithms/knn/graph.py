@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.knn.cells import Each
+from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.exact import searcher
 from tidemill.algorithms.knn.frame import Frame, centred
 from tidemill.data.batch import Floats

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tidemill.algorithms.knn.cells import Each
+from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.flat import Flat
 from tidemill.algorithms.knn.graph import Navigable, navigable
 from tidemill.algorithms.knn.hyperparameters import (

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidemill.algorithms.knn.cells import Each, nearest, trained
+from tidemill.algorithms.base import Each
+from tidemill.algorithms.knn.cells import nearest, trained
 from tidemill.algorithms.knn.exact import Searcher, searcher
 from tidemill.data.batch import Floats
 from tidemill.kernels.knn import Int32

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidemill.algorithms.base import Algorithm
-from tidemill.algorithms.knn.cells import Each
+from tidemill.algorithms.base import Algorithm, Each
 from tidemill.algorithms.knn.graph import require_faiss
 from tidemill.algorithms.knn.hyperparameters import (
     CLASSIFIER,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.base import Columns
+from tidemill.algorithms.base import Columns, Each
 from tidemill.algorithms.knn import vote
-from tidemill.algorithms.knn.cells import Each
 from tidemill.algorithms.knn.hyperparameters import CLASSIFIER, COSINE, L2, NAME
 from tidemill.algorithms.knn.index import Index, Search, told
 from tidemill.algorithms.knn.reduction import Reduction
@@ -58,6 +57,12 @@ class KnnModel:
         """(rows, classes) how many of the neighbours are of each class, as shares."""
         classes, codes = self.classes
         return vote.shares(codes[found], len(classes))
+
+    def with_k(self, k: int) -> KnnModel:
+        """For another number of neighbours, with the same index, opened if this one's is."""
+        other = replace(self, k=k)
+        other.__dict__.update(self.__dict__ | {"k": k})
+        return other
 
     @functools.cached_property
     def classes(self) -> tuple[Floats, NDArray[np.intp]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.knn.cells import Each, nearest, trained
+from tidemill.algorithms.base import Each
+from tidemill.algorithms.knn.cells import nearest, trained
 from tidemill.algorithms.knn.exact import Searcher, searcher
 from tidemill.algorithms.knn.inverted import dealt
 from tidemill.data.batch import Floats
