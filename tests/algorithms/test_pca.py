@@ -416,7 +416,7 @@ def test_what_the_sdk_sends_is_read() -> None:
     }
     given = read(PcaHyperparameters, sent, algorithm="pca")
     assert given.directions == 100
-    assert Pca(given).batch_rows == 20_480
+    assert Pca(given).batch_rows == 32_768
 
 
 def test_the_origin_moves_only_in_columns_far_from_zero() -> None:

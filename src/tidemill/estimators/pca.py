@@ -21,6 +21,7 @@ from tidemill.estimators.base import (
     InvalidInput,
     TransformerMixin,
     check_is_fitted,
+    one_blas_thread,
     rows_of,
     seed_of,
     side_by_side,
@@ -187,7 +188,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Expressive):  # typ
             most = min(most, state.sketch.directions)
         wanted = self.n_components
         count = min(wanted, most) if isinstance(wanted, int | np.integer) else most
-        return components(state, int(count), subtract_mean=self.subtract_mean)
+        with one_blas_thread():
+            return components(state, int(count), subtract_mean=self.subtract_mean)
 
     def _show_components(self, found: Components, state: PcaState, dtype: Any) -> None:
         rows = max(1.0, state.weight - 1.0)
@@ -212,13 +214,18 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Expressive):  # typ
     def _projected(self, table: Any, axes: Table) -> Table:
         mean = self.mean_.astype(table.dtype)
         out = np.empty((table.shape[0], axes.shape[1]), table.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # shows in the outcome
-            for at in range(0, len(out), _BLOCK):
-                rows = table[at : at + _BLOCK]
+
+        def block(at: int) -> None:
+            rows = table[at : at + _BLOCK]
+            with np.errstate(over="ignore", invalid="ignore"):  # shows in the outcome
                 if hasattr(rows, "indptr"):
                     out[at : at + _BLOCK] = rows @ axes - mean @ axes
                 else:
                     np.matmul(rows - mean, axes, out=out[at : at + _BLOCK])
+
+        with side_by_side(table.shape[0] * axes.size) as each:
+            for _ in each(block, range(0, len(out), _BLOCK)):
+                pass
         return out
 
     def _check(self) -> None:

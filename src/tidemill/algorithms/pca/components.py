@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 import inspect
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from tidemill.algorithms.pca.rows import Doubles
+from tidemill.algorithms.pca.rows import Doubles, scipy
+from tidemill.algorithms.pca.sketch import orthonormal
 from tidemill.algorithms.pca.state import PcaState
 from tidemill.errors import Invalid, InvalidData
 
 _SOME = 0.25
-_MANY, _FEW = 1024, 1 / 8
+_MANY, _FEW = 512, 1 / 8
 _NOTHING = 1e-12
 
 
@@ -82,7 +80,7 @@ def _of_scatter(state: PcaState, count: int, subtract_mean: bool) -> tuple[Doubl
         strengths, directions = np.linalg.eigh(scatter)
         return directions, strengths
     last = len(scatter) - 1
-    strengths, directions = _scipy("linalg").eigh(
+    strengths, directions = scipy("linalg").eigh(
         scatter, subset_by_index=[last + 1 - count, last], driver="evr", check_finite=False
     )
     return directions, strengths
@@ -93,7 +91,7 @@ def _by_iteration(scatter: Doubles, count: int) -> tuple[Doubles, Doubles] | Non
 
     Several times quicker for a few of many directions.
     """
-    arpack = _scipy("sparse.linalg")
+    arpack = scipy("sparse.linalg")
     draws = np.random.Generator(np.random.Philox(key=0))
     # Of later versions, which would else begin anew at random when all is found too soon.
     given = {"rng": draws} if "rng" in inspect.signature(arpack.eigsh).parameters else {}
@@ -115,11 +113,7 @@ def _of_sketch(state: PcaState, subtract_mean: bool) -> tuple[Doubles, Doubles]:
     if not subtract_mean:
         mean = np.sqrt(state.weight) * state.mean
         rows = np.concatenate([rows, mean[None].astype(np.float32)])
-    _, singular, directions = np.linalg.svd(rows, full_matrices=False)
-    return directions[::-1].T.astype(np.float64), singular[::-1].astype(np.float64) ** 2
-
-
-@functools.cache
-def _scipy(part: str) -> Any:
-    # Late, because it takes 0.1 s and a replica, which only predicts, never needs it.
-    return importlib.import_module(f"scipy.{part}")
+    basis, sums = orthonormal(rows.T)
+    turns, singular, _ = np.linalg.svd(sums.astype(np.float64))
+    found: Doubles = basis @ turns[:, ::-1][:, -len(singular) :]
+    return found, singular[::-1] ** 2

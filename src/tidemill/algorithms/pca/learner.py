@@ -10,17 +10,17 @@ from tidemill.algorithms.base import Algorithm, Each
 from tidemill.algorithms.pca.components import components
 from tidemill.algorithms.pca.hyperparameters import RANDOMIZED, REGULAR, PcaHyperparameters
 from tidemill.algorithms.pca.model import PcaEvaluation, PcaModel, evaluated
-from tidemill.algorithms.pca.rows import centred, check, positive, weight_of
+from tidemill.algorithms.pca.rows import centred, check, is_sparse, positive, weight_of
 from tidemill.algorithms.pca.scatter import add_outer, add_products
 from tidemill.algorithms.pca.state import PcaState, empty, merged, moved
 from tidemill.data.batch import Batch
 from tidemill.errors import Invalid, InvalidData, InvalidHyperparameter
 
-_ROOM = 64 << 20
+_ROOM, _ROOM_OF_A_SKETCH = 64 << 20, 128 << 20
 _UNIT = 4096
 _MOST_ROWS = 32_768
 _USUAL_ROWS = 5_000
-_BLOCK = 4096
+_BLOCK, _SPARSE_BLOCK = 4096, 32_768
 # A table of so many columns squared takes 32 MB, and is filled faster than a sketch is made.
 _FEW_COLUMNS = 2048
 _MOST_COLUMNS = 32_768
@@ -60,7 +60,7 @@ class Pca(Algorithm[PcaState]):
                 got=count,
                 do="Lower num_components, or train on wider rows.",
             )
-        self.batch_rows = max(hyperparameters.mini_batch_size or 1, _batch_rows(columns))
+        self.batch_rows = max(hyperparameters.mini_batch_size or 1, _batch_rows(hyperparameters))
         self.exact = hyperparameters.algorithm_mode == REGULAR
         self._seed = seed
         self._each = each
@@ -82,7 +82,10 @@ class Pca(Algorithm[PcaState]):
         state = state if state.columns else self._empty(batch.columns)
         if state.sketch is None:
             return self._added(state, batch)
-        for part in batch.split(_BLOCK):
+        # The first directions are found from few rows, for those take more steps.
+        state = self._sketched(state, batch.rows(0, _BLOCK))
+        rest = batch.rows(min(_BLOCK, len(batch)), len(batch))
+        for part in rest.split(_SPARSE_BLOCK if is_sparse(rest.features) else _BLOCK):
             state = self._sketched(state, part)
         return state
 
@@ -175,9 +178,11 @@ class Pca(Algorithm[PcaState]):
         return np.random.Generator(np.random.Philox(key=self._seed, counter=[0, 0, 0, counter]))
 
 
-def _batch_rows(columns: int | None) -> int:
-    """Rows that are read at once: the more, the less often the table is gone through."""
+def _batch_rows(given: PcaHyperparameters) -> int:
+    """Rows that are read at once: the more, the less often table or sketch are gone through."""
+    columns = given.feature_dim
     if columns is None:
         return _USUAL_ROWS
-    rows = min(_MOST_ROWS, _ROOM // (4 * columns))
+    room = _ROOM if given.algorithm_mode == REGULAR else _ROOM_OF_A_SKETCH
+    rows = min(_MOST_ROWS, room // (4 * columns))
     return max(1, rows // _UNIT * _UNIT or rows)

@@ -20,6 +20,7 @@ _RUN = 256
 _FAR = 16.0
 _SAMPLE = 256
 _FILLED = 0.1
+_PART, _SPARSE_PART = 1024, 8192
 
 
 def positive(batch: Batch) -> Batch:
@@ -100,8 +101,9 @@ class Centred:
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
 
-    def parts(self, rows: int) -> Iterator[Centred]:
-        """The same in parts of so many rows; squares stay with the whole."""
+    def parts(self) -> Iterator[Centred]:
+        """The same in parts of some rows; squares stay with the whole."""
+        rows = _PART if self.mean is None else _SPARSE_PART
         for at in range(0, len(self), rows):
             cut = slice(at, at + rows)
             roots = None if self.roots is None else self.roots[cut]
@@ -150,7 +152,9 @@ def _sparse(features: Csr, batch: Batch, mean: Doubles) -> Centred:
     values = features.values
     if roots is not None:
         values = values * np.repeat(roots, np.diff(features.indptr))
-    matrix = _scipy().csr_array((values, features.indices, features.indptr), shape=features.shape)
+    matrix = scipy("sparse").csr_array(
+        (values, features.indices, features.indptr), shape=features.shape
+    )
     squares = float(values.astype(np.float64) @ values) - weight_of(batch) * float(mean @ mean)
     return Centred(matrix, each, mean.astype(np.float32), max(0.0, squares))
 
@@ -168,6 +172,6 @@ def check(batch: Batch, totals: Doubles) -> None:
 
 
 @functools.cache
-def _scipy() -> Any:
-    # Late, because it takes 0.1 s and a replica, which only predicts, never needs it.
-    return importlib.import_module("scipy.sparse")
+def scipy(part: str) -> Any:
+    """A module of SciPy; late, because a replica, which only predicts, never needs these 0.1 s."""
+    return importlib.import_module(f"scipy.{part}")

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Each
-from tidemill.algorithms.pca.rows import Centred
+from tidemill.algorithms.pca.rows import Centred, scipy
 from tidemill.data.batch import Floats
 
 Doubles = NDArray[np.float64]
 _PAY = 0.2
 _PROBES = 0.2
 _FEW_PROBES = 8
-_PART = 1024
+_USUAL_BLOCK = 4096
 _TINY = 1e-30
 
 
@@ -63,10 +63,15 @@ class Sketch:
             return self._with(block.dense(), block.squares)
         probes = max(_FEW_PROBES, int(_PROBES * self.directions))
         start = _beside(self.rows, self.directions + probes, draws())
-        steps = 1 if len(self.rows) >= self.directions else 3
-        basis = _powered(self.rows, block, start, steps, each)
+        basis = _powered(self.rows, block, start, self._steps(block), each)
         rows = _told_in(basis, self.rows, block, self.directions, each)
         return Sketch(rows, self.directions, self.squares + block.squares)
+
+    def _steps(self, block: Centred) -> int:
+        """The less is known of a block's directions beforehand, the more."""
+        if len(self.rows) < self.directions:
+            return 3
+        return 1 if len(block) <= _USUAL_BLOCK else 2
 
     def _with(self, rows: Floats, squares: float) -> Sketch:
         stacked = np.concatenate([self.rows, rows])
@@ -98,10 +103,21 @@ def _powered(known: Floats, block: Centred, start: Floats, steps: int, each: Eac
             return part.back(part.times(by))
 
         total = known.T @ (known @ basis)
-        for pull in each(pulled, block.parts(_PART)):
+        for pull in each(pulled, block.parts()):
             total += pull
-        basis = np.linalg.qr(total)[0]
+        basis = orthonormal(total)[0]
     return basis
+
+
+def orthonormal(columns: Floats) -> tuple[Floats, Floats]:
+    """Directions at right angles that span the same, and the columns as sums of them.
+
+    Of tall columns thrice as quick as NumPy's.
+    """
+    found, sums = scipy("linalg").qr(
+        np.asfortranarray(columns), mode="economic", overwrite_a=True, check_finite=False
+    )
+    return np.ascontiguousarray(found), sums
 
 
 def _told_in(basis: Floats, known: Floats, block: Centred, most: int, each: Each) -> Floats:
@@ -113,7 +129,7 @@ def _told_in(basis: Floats, known: Floats, block: Centred, most: int, each: Each
 
     inside = (known @ basis).astype(np.float64)
     total = inside.T @ inside
-    for product in each(products, block.parts(_PART)):
+    for product in each(products, block.parts()):
         total += product
     strengths, turns = np.linalg.eigh(total)
     paid = _paid(strengths[::-1], most)
