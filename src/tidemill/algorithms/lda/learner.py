@@ -147,7 +147,7 @@ class Lda(Algorithm[LdaState]):
         basis = state.next_basis
         if state.stage == SKETCH:
             basis = sums.random_basis(self.given.feature_dim, self._width, self._seed)
-        opened = replace(state, gathered=max(1, state.gathered), next_basis=None)
+        opened = replace(state, gathered=1, next_basis=None)
         return opened if basis is None else replace(opened, recent=sums.nothing(basis))
 
     def _taken(self, state: LdaState, documents: Documents, weights: Doubles | None) -> LdaState:

@@ -62,7 +62,7 @@ def decompose(
         best = found if found.unexplained < best.unexplained else best
         if idle == _PATIENCE:
             break
-    return _upright(best)
+    return upright(best)
 
 
 class _Problem:
@@ -112,7 +112,7 @@ def _scaled(vectors: Doubles) -> Doubles:
     return scaled
 
 
-def _upright(found: Cubes) -> Cubes:
-    """The cube of a vector turned round is the cube turned round."""
+def upright(found: Cubes) -> Cubes:
+    """The same with weights that are not negative: a vector turned round turns its cube round."""
     signs = np.where(found.weights < 0, -1.0, 1.0)
     return Cubes(found.vectors * signs, found.weights * signs, found.unexplained)
