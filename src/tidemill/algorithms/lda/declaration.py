@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.algorithms.base import Declaration, MetricDeclaration
+from tidemill.algorithms.lda.artifact import exports, imports
 from tidemill.algorithms.lda.hyperparameters import NAME, LdaHyperparameters
 from tidemill.algorithms.lda.learner import Lda
 from tidemill.algorithms.lda.model import LdaModel
@@ -19,4 +20,6 @@ DECLARATION = Declaration(
         ),
     ),
     response_columns=("topic_mixture",),
+    exports=exports,
+    imports=imports,
 )
