@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from tidemill.algorithms.pca.components import components
 from tidemill.algorithms.pca.declaration import DECLARATION
 from tidemill.algorithms.pca.hyperparameters import PcaHyperparameters
 from tidemill.algorithms.pca.learner import Pca
-from tidemill.algorithms.pca.model import PcaModel
+from tidemill.algorithms.pca.model import PcaModel, exports, imports
 from tidemill.algorithms.pca.rows import origin_of
 from tidemill.algorithms.pca.state import PcaState
 from tidemill.artifact.codec import to_bytes
+from tidemill.artifact.ndarrays import decode, encode
 from tidemill.data.batch import Batch, Csr, Floats, to_csr
 from tidemill.errors import Invalid, InvalidData, InvalidHyperparameter
 from tidemill.testing.algorithm import Stream
@@ -450,3 +452,34 @@ def test_of_many_columns_that_spread_along_few_axes_the_rest_is_any(rank: int) -
     assert_allclose(first.directions.T @ first.directions, np.eye(10), atol=1e-12)
     assert_array_equal(first.directions, again.directions)
     assert (first.strengths[: 10 - rank] < 1e-6).all()
+
+
+@pytest.mark.parametrize("subtract_mean", [True, False])
+def test_an_artifact_as_sagemaker_writes_it_comes_back(tmp_path: Path, subtract_mean: bool) -> None:
+    model = model_of(drawn(100, 5) + np.float32(1), 3, subtract_mean=subtract_mean)
+    (blob,) = exports(model).values()
+    held = decode(blob)
+    assert {name: array.shape for name, array in held.items()} == {
+        **({"mean": (1, 5)} if subtract_mean else {}),
+        "v": (5, 3),
+        "s": (3,),
+    }
+    (tmp_path / "model_algo-1").write_bytes(blob)
+    assert to_bytes(imports(tmp_path)) == to_bytes(model)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"s": np.ones(3)},
+        {"v": np.ones(3)},
+        {"v": np.ones((5, 3)), "mean": np.ones((1, 4))},
+        {"v": np.ones((5, 3)), "s": np.ones(4)},
+    ],
+)
+def test_an_artifact_of_something_else_is_refused(tmp_path: Path, held: dict[str, Any]) -> None:
+    with pytest.raises(InvalidData, match="with a file model_algo-1"):
+        imports(tmp_path)
+    (tmp_path / "model_algo-1").write_bytes(encode(held))
+    with pytest.raises(InvalidData, match=r"v of \(columns, components\)"):
+        imports(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidemill.algorithms.base import Declaration, MetricDeclaration
 from tidemill.algorithms.pca.hyperparameters import PcaHyperparameters
 from tidemill.algorithms.pca.learner import Pca
-from tidemill.algorithms.pca.model import PcaModel
+from tidemill.algorithms.pca.model import PcaModel, exports, imports
 
 DECLARATION = Declaration(
     name="pca",
@@ -36,4 +36,6 @@ DECLARATION = Declaration(
     response_key="projections",
     response_columns=("projection",),
     csv_accept="application/json",
+    exports=exports,
+    imports=imports,
 )

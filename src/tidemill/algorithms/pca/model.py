@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tidemill.algorithms.base import Columns, Measure
-from tidemill.data.batch import Batch, Csr, Floats
+from tidemill.artifact import ndarrays
+from tidemill.data.batch import Batch, Csr, Floats, floats
 from tidemill.errors import InvalidData
+
+MXNET_FILE = "model_algo-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,34 @@ class PcaModel:
         if mean is not None:
             product -= mean @ self.v
         return product
+
+
+def exports(model: PcaModel) -> Mapping[str, bytes]:
+    """The model as SageMaker's own artifacts have it, for programs that read these."""
+    mean = {} if model.mean is None else {"mean": model.mean[None]}
+    return {MXNET_FILE: ndarrays.encode({**mean, "v": model.v, "s": model.s})}
+
+
+def imports(directory: Path) -> PcaModel:
+    """The model of an artifact that SageMaker's own algorithm trained."""
+    path = directory / MXNET_FILE
+    if not path.exists():
+        raise InvalidData(
+            f"an artifact of pca with a file {MXNET_FILE}",
+            got=sorted(p.name for p in directory.iterdir()),
+            do="Name the model.tar.gz that a pca training job made.",
+        )
+    held = ndarrays.decode(path.read_bytes(), MXNET_FILE)
+    v, s, mean = (held.get(name) for name in ("v", "s", "mean"))
+    sound = v is not None and v.ndim == 2 and (mean is None or mean.size == len(v))
+    if v is None or not sound or (s is not None and s.shape != v.shape[1:]):
+        raise InvalidData(
+            f"{MXNET_FILE}: v of (columns, components), s of (components,), mean of (1, columns)",
+            got={name: array.shape for name, array in held.items()},
+            do="Name the model.tar.gz that a pca training job made.",
+        )
+    strengths = np.zeros(v.shape[1]) if s is None else s
+    return PcaModel(floats(v), floats(strengths), None if mean is None else floats(mean.ravel()))
 
 
 @dataclass(frozen=True, slots=True)

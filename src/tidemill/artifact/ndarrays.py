@@ -1,0 +1,100 @@
+"""MXNet's file of named arrays, which SageMaker's own built-ins keep their models in.
+
+A header (magic, nothing, how many), the arrays (magic, storage, shape, device, type, values), then
+their names; all little-endian. Sizes are checked against the bytes that there are.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidemill.errors import InvalidData
+
+_FILE = 0x112
+_BARE, _STORED, _STORED_TOO = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_DENSE, _CPU = 0, 1
+_TYPES = tuple(map(np.dtype, ("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8")))
+_MOST_AXES = 32
+
+
+def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file of these arrays, as ``mxnet.nd.load`` reads it; all become float32.
+
+    >>> decode(encode({"s": np.array([7.0, 8.0])}))
+    {'s': array([7., 8.], dtype=float32)}
+    """
+    parts = [struct.pack("<QQQ", _FILE, 0, len(arrays))]
+    for array in arrays.values():
+        shape = array.shape
+        parts.append(struct.pack(f"<IiI{len(shape)}q", _STORED, _DENSE, len(shape), *shape))
+        parts.append(struct.pack("<iii", _CPU, 0, 0))
+        parts.append(np.ascontiguousarray(array, "<f4").tobytes())
+    parts.append(struct.pack("<Q", len(arrays)))
+    for name in arrays:
+        coded = name.encode()
+        parts.append(struct.pack("<Q", len(coded)) + coded)
+    return b"".join(parts)
+
+
+def decode(blob: bytes, name: str = "arrays") -> dict[str, NDArray[Any]]:
+    """The arrays of a file, by name. Raises InvalidData, with the file's name, when damaged."""
+    try:
+        return _read(_Reader(blob))
+    except (struct.error, ValueError, UnicodeDecodeError) as error:
+        raise InvalidData(
+            f"{name}: a file of named arrays as MXNet writes it",
+            got=str(error),
+            do="Check how the file was made, or train the model again.",
+        ) from error
+
+
+@dataclass(slots=True)
+class _Reader:
+    blob: bytes
+    at: int = 0
+
+    def numbers(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from("<" + form, self.blob, self.at)
+        self.at += struct.calcsize("<" + form)
+        return found
+
+    def bytes(self, count: int) -> bytes:
+        if count > len(self.blob) - self.at:
+            raise ValueError(f"{len(self.blob)} bytes, of which some are missing")
+        self.at += count
+        return self.blob[self.at - count : self.at]
+
+
+def _read(reader: _Reader) -> dict[str, NDArray[Any]]:
+    magic, _, count = reader.numbers("QQQ")
+    if magic != _FILE or count > len(reader.blob):
+        raise ValueError("another kind of file")
+    arrays = [_array(reader) for _ in range(count)]
+    (named,) = reader.numbers("Q")
+    if named != count:
+        raise ValueError(f"{named} names of {count} arrays")
+    return {reader.bytes(reader.numbers("Q")[0]).decode(): array for array in arrays}
+
+
+def _array(reader: _Reader) -> NDArray[Any]:
+    (magic,) = reader.numbers("I")
+    if magic not in (_BARE, _STORED, _STORED_TOO):
+        raise ValueError(f"an array that begins with {magic:#x}")
+    if magic != _BARE and (storage := reader.numbers("i")[0]) != _DENSE:
+        raise ValueError(f"a sparse array (storage {storage})")
+    (axes,) = reader.numbers("I")
+    if axes > _MOST_AXES:
+        raise ValueError(f"an array of {axes} axes")
+    shape = reader.numbers(f"{axes}q")
+    _, _, kind = reader.numbers("iii")
+    if not 0 <= kind < len(_TYPES) or min(shape, default=0) < 0:
+        raise ValueError(f"an array of type {kind} and shape {shape}")
+    values = reader.bytes(math.prod(shape) * _TYPES[kind].itemsize)
+    return np.frombuffer(values, _TYPES[kind]).reshape(shape)

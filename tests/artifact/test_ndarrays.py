@@ -1,0 +1,75 @@
+"""Files of named arrays: what MXNet itself writes is read, and damage is told of."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.testing import assert_array_equal
+
+from tidemill.artifact.ndarrays import decode, encode
+from tidemill.errors import InvalidData
+
+# mxnet.nd.save(path, {"mean": [[1, 2, 3]], "v": [[1, 2], [3, 4], [5, 6]], "s": [7, 8]}), 1.9.1
+BY_MXNET = bytes.fromhex(
+    "12010000000000000000000000000000"
+    "0300000000000000c9fa93f900000000"
+    "02000000010000000000000003000000"
+    "00000000010000000000000000000000"
+    "0000803f0000004000004040c9fa93f9"
+    "00000000020000000300000000000000"
+    "02000000000000000100000000000000"
+    "000000000000803f0000004000004040"
+    "000080400000a0400000c040c9fa93f9"
+    "00000000010000000200000000000000"
+    "0100000000000000000000000000e040"
+    "00000041030000000000000004000000"
+    "000000006d65616e0100000000000000"
+    "76010000000000000073"
+)
+HELD = {
+    "mean": np.array([[1, 2, 3]], np.float32),
+    "v": np.array([[1, 2], [3, 4], [5, 6]], np.float32),
+    "s": np.array([7, 8], np.float32),
+}
+
+
+def test_what_mxnet_wrote_is_read_and_written_alike() -> None:
+    found = decode(BY_MXNET)
+    assert list(found) == list(HELD)
+    for name, array in HELD.items():
+        assert_array_equal(found[name], array)
+        assert found[name].dtype == np.float32
+    assert encode(HELD) == BY_MXNET
+
+
+@given(
+    held=st.dictionaries(
+        st.text(max_size=8),
+        arrays.arrays(np.float32, arrays.array_shapes(min_dims=1, max_dims=3, max_side=4)),
+        max_size=4,
+    )
+)
+def test_arrays_come_back(held: dict[str, np.ndarray]) -> None:
+    found = decode(encode(held))
+    assert list(found) == list(held)
+    for name, array in held.items():
+        assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("cut", range(0, len(BY_MXNET), 5))
+def test_a_file_that_ends_too_soon_is_refused(cut: int) -> None:
+    with pytest.raises(InvalidData, match="model_algo-1: a file of named arrays as MXNet"):
+        decode(BY_MXNET[:cut], "model_algo-1")
+
+
+@given(at=st.integers(0, len(BY_MXNET) - 1), value=st.integers(0, 255))
+def test_damage_never_does_more_than_raise_invalid_data(at: int, value: int) -> None:
+    damaged = bytearray(BY_MXNET)
+    damaged[at] = value
+    with contextlib.suppress(InvalidData):
+        decode(bytes(damaged))
