@@ -35,8 +35,8 @@ def xgboost(objective: str, held_out: bool = False, **hyperparameters: str) -> C
         slack=0.35,  # of rows that are fewer, and trees that are more
         exceptions={
             "check_state_stays_small_as_rows_pass": (
-                "every round goes over all rows: they are gathered in the first pass, beyond half "
-                "a gigabyte in a file, and let go of when it closes"
+                "every round goes over all rows: they are gathered in the first pass, beyond 256 "
+                "megabytes in a file, and let go of when it closes"
             ),
             "check_state_stays_small_as_workers_join": "as above: the rows of all are gathered",
             "check_sparse_rows_are_the_same_rows": (

@@ -27,7 +27,7 @@ from tidemill.algorithms.xgboost.reopening import check_update, reopened, shorte
 from tidemill.algorithms.xgboost.rows import common_width, fingerprint, prepared, same_width
 from tidemill.algorithms.xgboost.rules import check_together, warnings
 from tidemill.algorithms.xgboost.shelf import ROOM, Shelf, clear
-from tidemill.algorithms.xgboost.state import NOTHING, Best, XGBoostState
+from tidemill.algorithms.xgboost.state import NOTHING, Best, XGBoostState, let_go_of_rows
 from tidemill.data.batch import Batch
 from tidemill.errors import InvalidData
 
@@ -115,21 +115,20 @@ class XGBoost(Algorithm[XGBoostState]):
         has_rows = bool(state.gathered or state.kept) or self._stands_at(state)
         if state.is_over or not has_rows:
             return replace(state, held=(), is_over=True)
-        with complaints(_CHECK):
-            bench, seen = self._at_work(state)
-            made = self._boosted(bench, state)
-        self._bench = None if made.is_over else (bench, seen, made.rounds)
-        self._shelf = Shelf(self._scratch, self._room)
-        if made.is_over:
-            clear(self._scratch)
         kept = state.kept or (state.gathered if state.parts > 1 else ())
         before = state.before if state.rounds else state.booster
+        with complaints(_CHECK):
+            bench, seen = self._at_work(state)
+            told = () if state.rounds else self._warnings(bench, state)
+            self._shelf = Shelf(self._scratch, self._room)
+            made = self._boosted(bench, let_go_of_rows(state), told)
+        self._bench = None if made.is_over else (bench, seen, made.rounds)
+        if made.is_over:
+            clear(self._scratch)
         return replace(
             made,
             before=before if self._draws and not made.is_over else NOTHING,
             seen=seen,
-            gathered=(),
-            held=(),
             kept=() if made.is_over else kept,
             asked=self.hyperparameters.num_round,
         )
@@ -201,10 +200,10 @@ class XGBoost(Algorithm[XGBoostState]):
             bench.remember(state.best)
         return bench, seen
 
-    def _boosted(self, bench: Bench, state: XGBoostState) -> XGBoostState:
-        """After some more rounds, told of in lines."""
+    def _boosted(self, bench: Bench, state: XGBoostState, told: Sequence[str]) -> XGBoostState:
+        """After some more rounds, told of in further lines."""
         given, number, best = self.hyperparameters, state.rounds, state.best
-        lines = [] if number else self._warnings(bench, state)
+        lines = [*told]
         travels = bool(state.kept) or state.parts > 1
         stop = number + rounds_in_one_go(given, number, bench.work, carries_rows=travels)
         is_stale = False
@@ -232,11 +231,10 @@ class XGBoost(Algorithm[XGBoostState]):
             is_over=is_over,
         )
 
-    def _warnings(self, bench: Bench, state: XGBoostState) -> list[str]:
-        rows = state.kept or state.gathered
-        is_grouped = rows[0].groups is not None
+    def _warnings(self, bench: Bench, state: XGBoostState) -> Sequence[str]:
+        is_grouped = (state.kept or state.gathered)[0].groups is not None
         given = self.hyperparameters
-        return [*warnings(given, is_validated=bench.is_watching, is_grouped=is_grouped)]
+        return warnings(given, is_validated=bench.is_watching, is_grouped=is_grouped)
 
 
 def _best(bench: Bench, best: Best | None, score: tuple[str, float], round_: int) -> Best:

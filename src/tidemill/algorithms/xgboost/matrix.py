@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,10 @@ def matrix_of(
             features, max_bin=_bins(settings), ref=like, nthread=threads, **rows
         )
     kind = library().QuantileDMatrix if shelf is None else library().ExtMemQuantileDMatrix
-    source = _source(batches, settings["objective"], shelf)
-    return kind(source, max_bin=_bins(settings), ref=like, nthread=threads)
+    source = _source_class()(batches, settings["objective"], shelf)
+    matrix = kind(source, max_bin=_bins(settings), ref=like, nthread=threads)
+    source.let_go()
+    return matrix
 
 
 def can_lie_on_disk(batches: Sequence[Batch], settings: dict[str, Any]) -> bool:
@@ -98,29 +101,35 @@ def _arguments(batch: Batch, objective: str) -> dict[str, Any]:
     return found
 
 
-def _source(batches: Sequence[Batch], objective: str, shelf: Shelf | None) -> Any:
-    """The rows as an iterator of the library's, which it goes through some times."""
-    pages = _Pages(batches, shelf)
-    prefix = None if shelf is None else f"{shelf.pages}/{id(batches):x}"
+@cache
+def _source_class() -> Any:
+    """Rows as an iterator of the library's, which it goes through some times."""
 
     class Source(library().DataIter):  # type: ignore[misc]
-        def __init__(self) -> None:
+        def __init__(self, batches: Sequence[Batch], objective: str, shelf: Shelf | None) -> None:
+            self._pages: Iterable[Batch] = _Pages(batches, shelf)
+            self._objective = objective
             self._next: Iterator[Batch] = iter(())
             self._places = _Places()
+            prefix = None if shelf is None else f"{shelf.pages}/{id(self):x}"
             super().__init__(cache_prefix=prefix)
 
         def reset(self) -> None:
-            self._next = iter(pages)
+            self._next = iter(self._pages)
 
         def next(self, input_data: Any) -> bool:
             batch = next(self._next, None)
             if batch is None:
                 return False
             batch = replace(batch, features=self._places.stored(batch.features))
-            input_data(**_arguments(batch, objective))
+            input_data(**_arguments(batch, self._objective))
             return True
 
-    return Source()
+        def let_go(self) -> None:
+            """Forget the rows: the library's own callbacks keep the rest of this for a while."""
+            self._pages, self._next, self._places = (), iter(()), _Places()
+
+    return Source
 
 
 class _Places:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tidemill.algorithms.xgboost.rows import size
 from tidemill.data.batch import Batch, Csr
 
-ROOM = 512 << 20
+ROOM = 256 << 20
 """Bytes of rows that stay in memory."""
 SEGMENT = 256 << 20
 """Bytes of a file, unless an array alone is larger."""

@@ -53,6 +53,16 @@ class XGBoostState:
     is_over: bool = False
 
 
+def let_go_of_rows(state: XGBoostState) -> XGBoostState:
+    """The state without the rows of this pass; the one passed in, given up, loses them at once.
+
+    Whoever called still has it by name, and would else keep the rows while rounds are made.
+    """
+    for name in ("gathered", "held"):
+        object.__setattr__(state, name, ())
+    return state
+
+
 def bytes_of(data: bytes | bytearray) -> Bytes:
     """What the library wrote, as an array."""
     return np.frombuffer(bytes(data), np.uint8)
