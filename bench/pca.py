@@ -87,11 +87,26 @@ def faiss(rows: Any, k: int) -> Axes:
     return library.vector_to_array(peer.A).reshape(k, -1)  # type: ignore[no-any-return]
 
 
+def signs(rows: Any, k: int) -> Axes:
+    """As SageMaker documents its randomized mode: rows added up with random signs, 2 k times."""
+    draws = np.random.default_rng(0)
+    sums = np.zeros((2 * k, rows.shape[1]))
+    weights = np.zeros(2 * k)
+    for at in range(0, len(rows), _BLOCK):
+        part = rows[at : at + _BLOCK]
+        drawn = draws.integers(0, 2, (2 * k, len(part)), np.int8).astype(np.float32) * 2 - 1
+        sums += drawn @ part
+        weights += drawn.sum(axis=1)
+    sums -= np.outer(weights, rows.mean(axis=0, dtype=np.float64))
+    return np.linalg.svd(sums.astype(np.float32), full_matrices=False)[2][:k]
+
+
 def systems(kind: str) -> dict[str, Fit]:
     """Tidemill, and the peers that are installed. kind: narrow, wide or sparse"""
     found: dict[str, Fit] = {}
     if kind != "sparse":
         found |= {"tidemill.estimators.PCA": tidemill()}
+        found |= {"random signs, as SageMaker's randomized": signs}
     if kind == "narrow":
         found |= {"tidemill stream (job)": stream}
     else:
