@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tidemill.algorithms.lda.artifact import FILE, exports, imports
 from tidemill.algorithms.lda.model import LdaModel
-from tidemill.artifact import ndarray_list
+from tidemill.artifact.ndarrays import encode_list
 from tidemill.errors import InvalidData
 
 ALPHA = np.array([0.25, 0.75], np.float32)
@@ -19,7 +19,7 @@ BETA = np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32)
 
 
 def put(directory: Path, *arrays: Any) -> Path:
-    data = ndarray_list.write([np.asarray(array, np.float32) for array in arrays])
+    data = encode_list([np.asarray(array, np.float32) for array in arrays])
     (directory / FILE).write_bytes(data)
     return directory
 

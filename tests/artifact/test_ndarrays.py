@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_array_equal
 
-from tidemill.artifact.ndarrays import decode, encode
+from tidemill.artifact.ndarrays import decode, decode_list, encode, encode_list
 from tidemill.errors import InvalidData
 
 # mxnet.nd.save(path, {"mean": [[1, 2, 3]], "v": [[1, 2], [3, 4], [5, 6]], "s": [7, 8]}), 1.9.1
@@ -73,3 +73,33 @@ def test_damage_never_does_more_than_raise_invalid_data(at: int, value: int) -> 
     damaged[at] = value
     with contextlib.suppress(InvalidData):
         decode(bytes(damaged))
+
+
+def test_arrays_without_names_are_a_list() -> None:
+    # mxnet.nd.save(path, [[1, 2]]): one array, and no names.
+    alone = BY_MXNET[:16] + (1).to_bytes(8, "little") + bytes.fromhex(
+        "c9fa93f900000000" "010000000200000000000000" "010000000000000000000000"
+        "0000803f00000040" "0000000000000000"
+    )  # fmt: skip
+    (found,) = decode_list(alone)
+    assert_array_equal(found, [1, 2])
+    assert encode_list([np.array([1, 2], np.float32)]) == alone
+    assert [a.shape for a in decode_list(BY_MXNET)] == [(1, 3), (3, 2), (2,)]
+    with pytest.raises(InvalidData, match="0 names of 1 arrays"):
+        decode(alone)
+    with pytest.raises(InvalidData, match="model_algo-1: a file of arrays as MXNet"):
+        decode_list(alone[:-1], "model_algo-1")
+
+
+@pytest.mark.parametrize("head", ["c8fa93f9010000000200000000000000", "0100000002000000"])
+def test_older_arrays_are_read(head: str) -> None:
+    values = np.array([0.5, 2.5])
+    file = (
+        BY_MXNET[:16]
+        + (1).to_bytes(8, "little")
+        + bytes.fromhex(head + "010000000000000001000000")
+        + values.tobytes()
+        + bytes(8)
+    )
+    (found,) = decode_list(file)
+    assert_array_equal(found, values)

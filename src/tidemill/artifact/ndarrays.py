@@ -1,14 +1,15 @@
-"""MXNet's file of named arrays, which SageMaker's own built-ins keep their models in.
+"""MXNet's file of arrays, which SageMaker's own built-ins keep their models in.
 
 A header (magic, nothing, how many), the arrays (magic, storage, shape, device, type, values), then
-their names; all little-endian. Sizes are checked against the bytes that there are.
+their names, or none where they are a list; all little-endian. Sizes are checked against the bytes
+that there are.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,29 +31,54 @@ def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     >>> decode(encode({"s": np.array([7.0, 8.0])}))
     {'s': array([7., 8.], dtype=float32)}
     """
+    return _file(list(arrays.values()), list(arrays))
+
+
+def encode_list(arrays: Sequence[NDArray[Any]]) -> bytes:
+    """The same of arrays that have no names.
+
+    >>> decode_list(encode_list([np.array([7.0, 8.0])]))
+    [array([7., 8.], dtype=float32)]
+    """
+    return _file(arrays, ())
+
+
+def decode(blob: bytes, name: str = "arrays") -> dict[str, NDArray[Any]]:
+    """The arrays of a file, by name. Raises InvalidData, with the file's name, when damaged."""
+    return dict(zip(*_decoded(blob, name, are_named=True), strict=True))
+
+
+def decode_list(blob: bytes, name: str = "arrays") -> list[NDArray[Any]]:
+    """The arrays of a file in order, whether or not they have names; raises as ``decode``."""
+    return _decoded(blob, name, are_named=False)[1]
+
+
+def _file(arrays: Sequence[NDArray[Any]], names: Sequence[str]) -> bytes:
     parts = [struct.pack("<QQQ", _FILE, 0, len(arrays))]
-    for array in arrays.values():
+    for array in arrays:
         shape = array.shape
         parts.append(struct.pack(f"<IiI{len(shape)}q", _STORED, _DENSE, len(shape), *shape))
         parts.append(struct.pack("<iii", _CPU, 0, 0))
         parts.append(np.ascontiguousarray(array, "<f4").tobytes())
-    parts.append(struct.pack("<Q", len(arrays)))
-    for name in arrays:
+    parts.append(struct.pack("<Q", len(names)))
+    for name in names:
         coded = name.encode()
         parts.append(struct.pack("<Q", len(coded)) + coded)
     return b"".join(parts)
 
 
-def decode(blob: bytes, name: str = "arrays") -> dict[str, NDArray[Any]]:
-    """The arrays of a file, by name. Raises InvalidData, with the file's name, when damaged."""
+def _decoded(blob: bytes, name: str, *, are_named: bool) -> tuple[list[str], list[NDArray[Any]]]:
     try:
-        return _read(_Reader(blob))
+        names, arrays = _read(_Reader(blob))
+        if len(names) != len(arrays) and (are_named or names):
+            raise ValueError(f"{len(names)} names of {len(arrays)} arrays")
     except (struct.error, ValueError, UnicodeDecodeError) as error:
         raise InvalidData(
-            f"{name}: a file of named arrays as MXNet writes it",
+            f"{name}: a file of {'named ' if are_named else ''}arrays as MXNet writes it",
             got=str(error),
             do="Check how the file was made, or train the model again.",
         ) from error
+    return names, arrays
 
 
 @dataclass(slots=True)
@@ -72,19 +98,30 @@ class _Reader:
         return self.blob[self.at - count : self.at]
 
 
-def _read(reader: _Reader) -> dict[str, NDArray[Any]]:
+def _read(reader: _Reader) -> tuple[list[str], list[NDArray[Any]]]:
     magic, _, count = reader.numbers("QQQ")
     if magic != _FILE or count > len(reader.blob):
         raise ValueError("another kind of file")
     arrays = [_array(reader) for _ in range(count)]
     (named,) = reader.numbers("Q")
-    if named != count:
+    if named > count:
         raise ValueError(f"{named} names of {count} arrays")
-    return {reader.bytes(reader.numbers("Q")[0]).decode(): array for array in arrays}
+    return [reader.bytes(reader.numbers("Q")[0]).decode() for _ in range(named)], arrays
 
 
 def _array(reader: _Reader) -> NDArray[Any]:
+    shape = _shape(reader)
+    _, _, kind = reader.numbers("iii")
+    if not 0 <= kind < len(_TYPES) or min(shape, default=0) < 0:
+        raise ValueError(f"an array of type {kind} and shape {shape}")
+    values = reader.bytes(math.prod(shape) * _TYPES[kind].itemsize)
+    return np.frombuffer(values, _TYPES[kind]).reshape(shape)
+
+
+def _shape(reader: _Reader) -> tuple[int, ...]:
     (magic,) = reader.numbers("I")
+    if 0 < magic <= _MOST_AXES:  # as before arrays began with a magic: axes, and 4 bytes for each
+        return reader.numbers(f"{magic}I")
     if magic not in (_BARE, _STORED, _STORED_TOO):
         raise ValueError(f"an array that begins with {magic:#x}")
     if magic != _BARE and (storage := reader.numbers("i")[0]) != _DENSE:
@@ -92,9 +129,4 @@ def _array(reader: _Reader) -> NDArray[Any]:
     (axes,) = reader.numbers("I")
     if axes > _MOST_AXES:
         raise ValueError(f"an array of {axes} axes")
-    shape = reader.numbers(f"{axes}q")
-    _, _, kind = reader.numbers("iii")
-    if not 0 <= kind < len(_TYPES) or min(shape, default=0) < 0:
-        raise ValueError(f"an array of type {kind} and shape {shape}")
-    values = reader.bytes(math.prod(shape) * _TYPES[kind].itemsize)
-    return np.frombuffer(values, _TYPES[kind]).reshape(shape)
+    return reader.numbers(f"{axes}q")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.lda.hyperparameters import NAME
 from tidemill.algorithms.lda.model import LdaModel
-from tidemill.artifact import ndarray_list
+from tidemill.artifact.ndarrays import decode_list, encode_list
 from tidemill.errors import InvalidData
 
 FILE = "model_algo-1"
@@ -19,7 +19,7 @@ FILE = "model_algo-1"
 
 def exports(model: LdaModel) -> Mapping[str, bytes]:
     """The model for ``mxnet.nd.load``: alpha (topics,) and beta (topics, words)."""
-    return {FILE: ndarray_list.write([model.alpha, model.beta])}
+    return {FILE: encode_list([model.alpha, model.beta])}
 
 
 def imports(directory: Path) -> LdaModel:
@@ -31,7 +31,7 @@ def imports(directory: Path) -> LdaModel:
     if not path.exists():
         got = sorted(found.name for found in directory.iterdir())
         raise _error(f"a model.tar.gz with the file {FILE}", got)
-    arrays = ndarray_list.read(path.read_bytes())
+    arrays = decode_list(path.read_bytes(), FILE)
     shapes = [array.shape for array in arrays]
     if len(arrays) != 2 or len(shapes[0]) != 1 or len(shapes[1]) != 2 or not arrays[1].size:
         raise _error("alpha (topics,) and beta (topics, words)", shapes)
