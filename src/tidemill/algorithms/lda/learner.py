@@ -37,7 +37,7 @@ class Lda(Algorithm[LdaState]):
 
     seed: of all randomness · each: like ``map``; one that works side by side changes no result
 
-    Memory: words x topics x 50 bytes or so, and (2.5 topics)³ x 8. Cost: linear in stored counts.
+    Memory: words x topics x 70 bytes or so, and (2.5 topics)³ x 8. Cost: linear in stored counts.
 
     >>> rows = np.repeat([[2, 2, 0, 0], [0, 0, 3, 1]], 50, axis=0).astype(np.float32)
     >>> given = LdaHyperparameters(num_topics=2, feature_dim=4, mini_batch_size=100)
