@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_er
 
 from tests.algorithms.machines import BINARY, NUMBERS, machine, pairs, settings, trained, value
 from tidemill.algorithms.factorization_machines import initial
+from tidemill.algorithms.factorization_machines.balance import Balance
 from tidemill.algorithms.factorization_machines.declaration import DECLARATION
 from tidemill.algorithms.factorization_machines.hyperparameters import (
     FactorizationMachinesHyperparameters,
@@ -119,6 +120,43 @@ def test_the_automatic_penalty_keeps_noise_out() -> None:
         of_free = value(free, free.finalize(trained(free, rows)), probe)
         of_held = value(held, held.finalize(trained(held, rows)), probe)
         assert of_held < of_free if better else of_held < 0.1
+
+
+@pytest.mark.parametrize("is_logistic", [False, True])
+def test_the_balance_tells_what_sizes_would_be_best(is_logistic: bool) -> None:
+    draws = np.random.default_rng(0)
+    linear, pairs = draws.normal(size=4000), draws.normal(size=4000)
+    truth = 0.9 * linear + 0.4 * pairs + 0.3
+    labels = draws.random(4000) < 1 / (1 + np.exp(-truth)) if is_logistic else truth
+    each = np.ones(4000)
+    whole = Balance.of(linear, pairs, labels, each, is_logistic=is_logistic)
+    if is_logistic:  # one step goes too far, but where to is right
+        assert whole.sizes()[1] < 0.5 < whole.sizes()[0] < 1
+    else:
+        assert whole.sizes() == pytest.approx((0.9, 0.4), abs=0.01)
+    cut = [slice(0, 1000), slice(1000, 4000)]
+    first, rest = (
+        Balance.of(linear[c], pairs[c], labels[c], each[c], is_logistic=is_logistic) for c in cut
+    )
+    assert first.merge(rest).sizes() == pytest.approx(whole.sizes())
+
+
+def test_held_out_rows_that_do_not_bear_factors_out_hold_them_back() -> None:
+    rows, draws = pairs(300), np.random.default_rng(0)
+    noise = replace(rows, labels=draws.normal(size=300).astype(np.float32))
+    for held, factors_wd, shrinks in (
+        (noise, None, True), (rows, None, False), (noise, 0.001, False)
+    ):  # fmt: skip
+        algorithm = machine(factors_wd=factors_wd)
+        state = algorithm.update(algorithm.start(), rows)
+        for _ in range(10):
+            state = algorithm.update(state, rows)
+        before = float(np.linalg.norm(factors_of(state)))
+        state = algorithm.close_pass(algorithm.hold_out(state, held))
+        after = float(np.linalg.norm(factors_of(state)))
+        assert (after < 0.8 * before) == shrinks
+        assert (state.strength > 1) == shrinks
+        assert state.held is None
 
 
 def test_falling_rates_come_to_rest() -> None:

@@ -64,6 +64,27 @@ def test_clicks_are_told_from_who_and_what() -> None:
     assert area > roc_auc_score(wanted > 3, linear.predict_proba(probe)[:, 1]) + 0.2
 
 
+def test_features_too_rare_to_be_known_do_not_drown_the_rest() -> None:
+    """A wide table where weights decide and most columns come once: pairs there are learned by
+    heart, and no held-out row bears them out."""
+    draws = np.random.default_rng(0)
+    columns = draws.integers(0, 40_000, (12_000, 8)) + np.arange(8) * 40_000
+    columns[:, 0] = draws.integers(0, 50, 12_000)
+    pointers = np.arange(0, columns.size + 1, 8)
+    rows = csr_matrix((np.ones(columns.size), columns.ravel(), pointers), (12_000, 320_000))
+    scores = draws.normal(size=50)[columns[:, 0]] * 1.5
+    labels = draws.random(12_000) < 1 / (1 + np.exp(-scores))
+    best = roc_auc_score(labels[10_000:], scores[10_000:])
+    machine = FactorizationMachineClassifier(random_state=0).fit(rows[:10_000], labels[:10_000])
+    free = FactorizationMachineClassifier(wd=0.0, random_state=0)
+    free.fit(rows[:10_000], labels[:10_000])
+    area, of_free = (
+        roc_auc_score(labels[10_000:], m.decision_function(rows[10_000:])) for m in (machine, free)
+    )
+    assert area > best - 0.06
+    assert area > of_free + 0.03
+
+
 def test_dense_columns_are_no_worse_off_than_with_linear_models() -> None:
     parts = train_test_split(*load_breast_cancer(return_X_y=True), random_state=0)
     features, probe, labels, wanted = parts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from tidemill.algorithms.factorization_machines.learner import FactorizationMach
 from tidemill.algorithms.factorization_machines.model import FactorizationModel
 from tidemill.algorithms.factorization_machines.state import FactorizationState
 from tidemill.data.batch import Batch, Csr, Floats, to_csr
+from tidemill.data.cursor import START, Cursor
 from tidemill.estimators.base import (
     BaseEstimator,
     Expressive,
@@ -29,7 +31,6 @@ from tidemill.estimators.base import (
     side_by_side,
 )
 from tidemill.estimators.column_scaling import ColumnScaling
-from tidemill.estimators.shuffled import Shuffled
 from tidemill.kernels.factorization_machines import WORTH_SHARING
 from tidemill.training.loop import Position, Rows, fit
 
@@ -38,6 +39,7 @@ Auto = Literal["auto"]
 _SMALL, _SMALL_TABLE = 4096, 4096 * 256
 _EPOCHS, _STEPS, _MOST_EPOCHS = 8, 250, 200
 _LARGEST = 1000
+_MANY, _FEWEST_HELD, _MOST_HELD = 10_000, 1000, 5000
 _UNIT, _BLOCK = 1 << 16, 1 << 13
 _CALM = 3
 """By what the learning rate of further rows is lower: it does not fall over the epochs."""
@@ -104,10 +106,10 @@ class MachineEstimator(Expressive, BaseEstimator):  # type: ignore[misc]
         # How long a pass is, is known already.
         start = FactorizationState(share=rows, weight=weight)
         unit = size * max(1, _UNIT // size)
-        stream, batch = _stream(batch, unit, self._seed)
+        train, held_out = _streams(batch, unit, epochs // 2, self._seed)
         with side_by_side(_operations(batch, size, given)) as each:
             algorithm = FactorizationMachines(given, seed=self._seed, each=each)
-            state = fit(algorithm, stream, resume=Position(start))
+            state = fit(algorithm, train, held_out=held_out, resume=Position(start))
         self._show(algorithm, state)
         self.n_iter_ = epochs
 
@@ -228,14 +230,30 @@ def _prepared(batch: Batch) -> tuple[Batch, ColumnScaling]:
     return replace(batch, features=scaling.apply(batch.features)), scaling
 
 
-def _stream(batch: Batch, unit: int, seed: int) -> tuple[Rows, Batch]:
-    """The rows in random order: sparse ones in the same in every pass, for gathering them costs
-    as much as learning from them."""
-    if not isinstance(batch.features, Csr):
-        return Shuffled(batch, unit, seed), batch
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """Some rows in the first passes, and others, if any, in later ones."""
+
+    first: Rows
+    passes: int
+    then: Rows | None = None
+
+    def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
+        rows = self.first if pass_ < self.passes else self.then
+        return rows.read(pass_, start) if rows else iter(())
+
+
+def _streams(batch: Batch, unit: int, passes: int, seed: int) -> tuple[Rows, Rows | None]:
+    """The rows in random order, the same in every pass, for gathering sparse ones costs as much as
+    learning from them. Of many, a few are held out in the first passes."""
     draws = np.random.Generator(np.random.Philox(key=seed))
     batch = batch.take(draws.permutation(len(batch)))
-    return InMemory(batch, unit), batch
+    rows = InMemory(batch, unit)
+    if len(batch) < _MANY:
+        return rows, None
+    held = min(max(len(batch) // 50, _FEWEST_HELD), _MOST_HELD)
+    others = InMemory(batch.rows(held, len(batch)), unit)
+    return _Early(others, passes, rows), _Early(InMemory(batch.rows(0, held), unit), passes)
 
 
 def _operations(batch: Batch, size: int, given: FactorizationMachinesHyperparameters) -> float:

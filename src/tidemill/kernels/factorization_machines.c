@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define HEAD 4
-#define AHEAD 12 /* entries whose records are fetched before they are needed */
+#define AHEAD 64 /* entries, and slots, that records are fetched before they are needed */
+#define SLOTS_AHEAD 16
 #define LINE 64
 
 enum { WEIGHT, FIRST, SECOND, SEEN };
@@ -103,10 +104,11 @@ EXPORT int64_t fm_group(const int64_t *restrict indptr, const int64_t *restrict 
     return slots;
 }
 
-INLINE void fetch(const float *record, int64_t floats)
+INLINE void fetch(const float *from, int64_t floats)
 {
     for (int64_t at = 0; at < floats && at < 256; at += LINE / 4)
-        __builtin_prefetch(record + at);
+        __builtin_prefetch(from + at);
+    __builtin_prefetch(from + floats - 1); /* records begin anywhere in a line */
 }
 
 INLINE float limited(float slope, float clip)
@@ -209,8 +211,10 @@ EXPORT HOT void fm_score(const float *weights, int64_t stride_of_weights, const 
         float *sum = sums ? sums + (row - from) * width : 0;
         float linear = bias, pairs = 0;
         for (int64_t at = 0; at < stored; at++) {
-            if (start + at < last)
+            if (start + at < last) {
+                __builtin_prefetch(weights + own[at + AHEAD] * stride_of_weights);
                 fetch(factors + own[at + AHEAD] * stride, width);
+            }
             linear += weights[own[at] * stride_of_weights] * x[at];
         }
 #define ADD(V) pairs += pairs_##V(factors + f, stride, own, x, stored, sum ? sum + f : 0)
@@ -325,8 +329,8 @@ EXPORT HOT void fm_step(float *records, int64_t width, const int64_t *feature, c
     Rule pair = {all->factor_rate * pace->rate, pace->factor_decay, all->fade, all->wane, all->eps, all->clip};
     int64_t stride = HEAD + 3 * width;
     for (int64_t slot = from; slot < to; slot++) {
-        if (is_far && slot + 2 < to)
-            fetch(records + feature[slot + 2] * stride, stride);
+        if (is_far && slot + SLOTS_AHEAD < to)
+            fetch(records + feature[slot + SLOTS_AHEAD] * stride, stride);
         float *record = records + feature[slot] * stride, *factor = record + HEAD;
         int64_t start = starts[slot], entries = starts[slot + 1] - start, f = 0;
         const int32_t *rows = row_of + start;

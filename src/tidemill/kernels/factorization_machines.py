@@ -99,6 +99,22 @@ def scores(weights: Floats, factors: Floats, bias: float, rows: Rows) -> Floats:
     return found
 
 
+def parts(records: Floats, factors: int, bias: Floats, rows: Rows) -> tuple[Floats, Floats]:
+    """(rows,) each: what bias and weights, and what pairs add to the scores of a model in training.
+
+    records: (columns, stride) · bias: (HEAD,), as a record begins
+    """
+    stride, flat = records.shape[1], records.reshape(-1)
+    _require(rows.columns <= len(records) and HEAD + factors <= stride and len(bias) > 0)
+    linear, whole = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
+    for width, found in ((0, linear), (factors, whole)):
+        _calls().score(
+            _at(flat), stride, _at(flat[HEAD:]), stride, width, bias[WEIGHT], *_where(rows), 0,
+            len(rows), records.nbytes > _CACHE, _at(found), None,
+        )  # fmt: skip
+    return linear, whole - linear
+
+
 class Tally(NamedTuple):
     """What rows say of their scores, each sum weighted by the rows.
 

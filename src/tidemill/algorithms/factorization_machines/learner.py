@@ -16,6 +16,7 @@ import numpy as np
 
 from tidemill.algorithms.base import Algorithm, Measure
 from tidemill.algorithms.factorization_machines import initial, pace, reopening
+from tidemill.algorithms.factorization_machines.balance import Balance
 from tidemill.algorithms.factorization_machines.hyperparameters import (
     NAME,
     FactorizationMachinesHyperparameters,
@@ -31,7 +32,7 @@ from tidemill.algorithms.factorization_machines.state import (
 )
 from tidemill.data.batch import Batch
 from tidemill.errors import Invalid, InvalidData
-from tidemill.kernels.factorization_machines import SEEN, WEIGHT, Trainer, width_of
+from tidemill.kernels.factorization_machines import SEEN, WEIGHT, Trainer, parts, width_of
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _AT_ONCE = 8000
@@ -107,6 +108,18 @@ class FactorizationMachines(Algorithm[FactorizationState]):
             seen=state.seen.merge(found) if state.seen else found,
             rows=seen + len(batch),
         )
+
+    def hold_out(self, state: FactorizationState, batch: Batch) -> FactorizationState:
+        """Look whether these rows bear the model out; of use where ``factors_wd`` is ``auto``."""
+        if state.records is None or state.bias is None or self.given.factors_wd is not None:
+            return state
+        rows, labels, weights = training_rows(self.given, batch, 0)
+        if not len(rows):
+            return state
+        linear, pairs = parts(state.records, state.factors, state.bias, rows)
+        each = np.ones(len(labels)) if weights is None else weights
+        found = Balance.of(linear, pairs, labels, each, is_logistic=self.given.is_logistic)
+        return replace(state, held=state.held.merge(found) if state.held else found)
 
     def merge(self, left: FactorizationState, right: FactorizationState) -> FactorizationState:
         return merged(left, right)

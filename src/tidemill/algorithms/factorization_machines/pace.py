@@ -60,7 +60,7 @@ def paces(
     found[:, 1] = _rates(given, state, starts)
     found[:, 2] = prior if given.linear_wd is None else given.linear_wd
     # Factors come in pairs, so theirs is the root of the labels' unit.
-    found[:, 3] = prior * spread if given.factors_wd is None else given.factors_wd
+    found[:, 3] = prior * spread * state.strength if given.factors_wd is None else given.factors_wd
     return found.astype(np.float32)
 
 

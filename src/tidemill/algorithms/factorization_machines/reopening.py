@@ -37,6 +37,7 @@ def reopened(
         seen=None,
         rows=0,
         closed=None,
+        held=None,
         share=0,
         weight=0.0,
         past=state.past + state.weight,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tidemill.algorithms.factorization_machines.balance import Balance
 from tidemill.algorithms.factorization_machines.quality import Quality
 from tidemill.data.batch import Floats
-from tidemill.kernels.factorization_machines import HEAD, SEEN
+from tidemill.kernels.factorization_machines import HEAD, SEEN, WEIGHT
 
 _BLOCK = 1 << 16
+_BORNE_OUT, _LEAST, _HOLD = 0.5, 0.01, 8.0
+"""What part must be borne out · what is left of it at least · how much stronger the prior gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class FactorizationState:
     seen: evidence of this pass, gathered before each step · rows: of this pass, on this worker
     closed: the evidence of the last pass · share: rows of it, on the worker that had most
     weight: of the rows of the last pass · past: of those before training was reopened
-    left: share of the loss that the last pass left
+    left: share of the loss that the last pass left · held: what held-out rows say of this pass
+    strength: of the prior of factors, more than 1 once held-out rows did not bear them out
     """
 
     records: Floats | None = None
@@ -39,6 +44,8 @@ class FactorizationState:
     weight: float = 0.0
     past: float = 0.0
     left: float = 1.0
+    held: Balance | None = None
+    strength: float = 1.0
 
 
 def merged(left: FactorizationState, right: FactorizationState) -> FactorizationState:
@@ -66,7 +73,7 @@ def merged(left: FactorizationState, right: FactorizationState) -> Factorization
 
 def closed(state: FactorizationState) -> FactorizationState:
     """A pass ended: its evidence read, nothing seen yet of the next."""
-    state = replace(state, epoch=state.epoch + 1)
+    state = replace(_restrained(state), epoch=state.epoch + 1)
     if state.seen is None:
         return state
     return replace(
@@ -78,6 +85,20 @@ def closed(state: FactorizationState) -> FactorizationState:
         weight=state.seen.weight,
         left=state.seen.left(),
     )
+
+
+def _restrained(state: FactorizationState) -> FactorizationState:
+    """Whatever held-out rows do not bear out made small, and factors held back from now on."""
+    if state.held is None or state.records is None:
+        return state
+    linear, pairs = state.held.sizes()
+    strength = state.strength
+    if linear < _BORNE_OUT:
+        state.records[:, WEIGHT] *= max(linear, _LEAST)
+    if pairs < _BORNE_OUT:
+        factors_of(state)[...] *= math.sqrt(max(pairs, _LEAST))
+        strength *= _HOLD
+    return replace(state, held=None, strength=strength)
 
 
 def factors_of(state: FactorizationState) -> Floats:
