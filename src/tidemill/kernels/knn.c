@@ -10,12 +10,12 @@
  *     z_y.z_w <= c_y.c_w + |c_y| |e_w| + |e_y| |z_w|.
  * What rounding to float adds is put into the errors by those who make the codes (knn_codes.c). */
 #include "knn_best.h"
-#include "knn_bytes.h"
+#include "knn_wide.h"
 
 #define HALF (TILE / 2)
 
 /* Products of a group with half a tile of floats. */
-INLINE void multiply_floats(
+INLINE void multiply_half(
     const float *code, const float *tile, int64_t steps, int width, int from, float16 *sums)
 {
     float16 sum[HALF] = {{0}};
@@ -59,7 +59,7 @@ HOT static void scan_floats(
         memcpy(&rest, terms + 2 * LANES, sizeof rest);
         for (int half = 0; half < filled; half += HALF) {
             float16 sums[HALF];
-            multiply_floats(code, tile, rows->steps, TILE, half, sums);
+            multiply_half(code, tile, rows->steps, TILE, half, sums);
             for (int j = half; j < half + HALF && j < filled; j++) {
                 const float *scalar = queries->scalars + 4 * which[j];
                 float16 value = square - sums[j - half] * scalar[0];
@@ -77,10 +77,12 @@ HOT static void scan_floats(
     }
 }
 
-/* Few queries are packed by fewer, of bytes. */
+/* How many queries are packed side by side. */
 static int width_of(const Rows *rows, int filled)
 {
-    return !rows->is_bytes || filled > FEW ? TILE : filled == 1 ? 1 : FEW;
+    if (filled > 8 || (!rows->is_bytes && !has_wide()))
+        return TILE;
+    return filled > 4 ? 8 : filled > 2 ? 4 : filled;
 }
 
 /* The codes of some queries side by side: (steps, width) of four bytes, which a float is too. */
@@ -100,6 +102,8 @@ static void scan(
 {
     if (rows->is_bytes)
         scan_bytes(rows, queries, which, filled, width_of(rows, filled), tile, from, to);
+    else if (has_wide())
+        scan_floats_wide(rows, queries, which, filled, width_of(rows, filled), tile, from, to);
     else
         scan_floats(rows, queries, which, filled, (const float *)tile, from, to);
 }
@@ -113,6 +117,16 @@ static int filled_of(int64_t chosen, int64_t at)
 EXPORT int64_t knn_has_bytes(void)
 {
     return has_bytes();
+}
+
+/* Begin: nothing found yet. all : room for count */
+EXPORT void knn_ready(Queries *queries, int32_t *all)
+{
+    for (int64_t query = 0; query < queries->count; query++) {
+        queries->limit[query] = INFINITY;
+        queries->waiting[query] = queries->found[query] = 0;
+        all[query] = (int32_t)query;
+    }
 }
 
 /* Some queries against the groups of a cell. */
@@ -173,6 +187,34 @@ EXPORT void knn_visit(
     }
 }
 
+/* What no row of a cell is below, of each query: see knn_near. */
+INLINE void near_cell(
+    float *restrict own, const float *centre, const float *restrict asked, int64_t count, int is_inner,
+    float doubt, int32_t cell, float *restrict best, int32_t *restrict first)
+{
+    const float *square = asked, *length = asked + count, *whole = asked + 2 * count;
+    const float *rest = asked + 3 * count;
+    float centre_square = centre[0], centre_length = centre[1], radius = centre[2], most = centre[3];
+#pragma omp simd
+    for (int64_t query = 0; query < count; query++) {
+        float reach, value;
+        if (is_inner) {
+            value = own[query] + (radius + doubt * centre_length) * sqrtf(whole[query]);
+            value = reach = -(value + most * rest[query]);
+        } else {
+            float lengths = centre_length + length[query];
+            reach = centre_square + square[query] - 2 * own[query];
+            float apart = reach - doubt * lengths * lengths;
+            apart = sqrtf(apart > 0 ? apart : 0) * (1 - 0x1p-20f) - radius;
+            apart = apart > 0 ? apart : 0;
+            value = apart * apart * (1 - 0x1p-20f) - whole[query];
+        }
+        own[query] = value;
+        first[query] = reach < best[query] ? cell : first[query];
+        best[query] = reach < best[query] ? reach : best[query];
+    }
+}
+
 /* From the products of centres and queries, (cells, count), the values that no row of a cell is below,
  * in their place, and of each query the cell with the nearest centre.
  * centres : (cells, 4) square, length, radius, rest · asked : (4, count) square and length of z,
@@ -181,34 +223,16 @@ EXPORT HOT void knn_near(
     float *near, const float *centres, const float *asked, int64_t cells, int64_t count,
     int64_t is_inner, float doubt, float *best, int32_t *first)
 {
-    const float *square = asked, *length = asked + count, *whole = asked + 2 * count;
-    const float *rest = asked + 3 * count;
     for (int64_t query = 0; query < count; query++) {
         best[query] = INFINITY;
         first[query] = 0;
     }
     for (int64_t cell = 0; cell < cells; cell++) {
-        const float *centre = centres + 4 * cell;
         float *own = near + cell * count;
-#pragma omp simd
-        for (int64_t query = 0; query < count; query++) {
-            float product = own[query], reach, value;
-            if (is_inner) {
-                float longest = sqrtf(whole[query]);
-                value = product + (centre[2] + doubt * centre[1]) * longest;
-                value = reach = -(value + centre[3] * rest[query]);
-            } else {
-                float lengths = centre[1] + length[query];
-                reach = centre[0] + square[query] - 2 * product;
-                float apart = reach - doubt * lengths * lengths;
-                apart = sqrtf(apart > 0 ? apart : 0) * (1 - 0x1p-20f) - centre[2];
-                apart = apart > 0 ? apart : 0;
-                value = apart * apart * (1 - 0x1p-20f) - whole[query];
-            }
-            own[query] = value;
-            first[query] = reach < best[query] ? (int32_t)cell : first[query];
-            best[query] = reach < best[query] ? reach : best[query];
-        }
+        if (is_inner)
+            near_cell(own, centres + 4 * cell, asked, count, 1, doubt, (int32_t)cell, best, first);
+        else
+            near_cell(own, centres + 4 * cell, asked, count, 0, doubt, (int32_t)cell, best, first);
     }
 }
 
@@ -218,6 +242,20 @@ EXPORT HOT void knn_settle(const Rows *rows, Queries *queries, int64_t most)
 {
     for (int64_t query = 0; query < queries->count; query++)
         settle(rows, queries, query, 0, most);
+}
+
+/* All rows measured, a few at a time that stay in the cache. vectors : (count, columns) · of the queries
+ * nothing else need be known than their vectors */
+EXPORT HOT void knn_straight(
+    Queries *queries, const float *vectors, int64_t count, int64_t columns, int64_t is_inner)
+{
+    for (int64_t from = 0; from < count; from += LANES)
+        for (int64_t query = 0; query < queries->count; query++) {
+            const float *q = queries->vectors + query * columns;
+            for (int64_t row = from; row < count && row < from + LANES; row++)
+                keep(queries, query, measure(vectors + row * columns, q, columns, is_inner != 0),
+                     (int32_t)row);
+        }
 }
 
 /* Put what was found in order, nothing waiting any more. distances, found: (count, k) */

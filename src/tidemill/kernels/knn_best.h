@@ -13,6 +13,7 @@
 #endif
 
 #define LANES 16
+#define WORTH 48 /* columns of which an estimate costs much less than a measure */
 #define AHEAD 8 /* rows that are fetched while others are measured */
 
 typedef double double8 __attribute__((vector_size(64)));
@@ -80,26 +81,24 @@ INLINE double measure(const float *x, const float *q, int64_t columns, int is_in
 /* The same in float: quicker, and off by a known share. */
 INLINE float estimate(const float *x, const float *q, int64_t columns, int is_inner)
 {
-    float16 sums[2] = {{0}, {0}};
+    float16 sums = {0};
     float sum = 0;
     int64_t j = 0;
-    for (; j + 32 <= columns; j += 32)
-        for (int i = 0; i < 2; i++) {
-            float16 u, v;
-            memcpy(&u, x + j + 16 * i, sizeof u);
-            memcpy(&v, q + j + 16 * i, sizeof v);
-            if (is_inner) {
-                sums[i] -= u * v;
-            } else {
-                u -= v;
-                sums[i] += u * u;
-            }
+    for (; j + 16 <= columns; j += 16) {
+        float16 u, v;
+        memcpy(&u, x + j, sizeof u);
+        memcpy(&v, q + j, sizeof v);
+        if (is_inner) {
+            sums -= u * v;
+        } else {
+            u -= v;
+            sums += u * u;
         }
+    }
     for (; j < columns; j++)
         sum += is_inner ? -x[j] * q[j] : (x[j] - q[j]) * (x[j] - q[j]);
-    sums[0] += sums[1];
     for (int i = 0; i < 16; i++)
-        sum += sums[0][i];
+        sum += sums[i];
     return sum;
 }
 
@@ -174,7 +173,7 @@ INLINE void consider(const Rows *rows, Queries *queries, int64_t query, int32_t 
     int is_inner = rows->is_inner != 0;
     const float *x = rows->vectors + (int64_t)rows->vector_of[place] * columns;
     const float *q = queries->vectors + query * columns;
-    if (queries->found[query] == k) {
+    if (queries->found[query] == k && columns >= WORTH) {
         float about = estimate(x, q, columns, is_inner), size = fabsf(about);
         float doubt = is_inner ? queries->doubt[query] : size * queries->doubt[query];
         int is_normal = size < 3e38f && (is_inner || size > 1e-30f);
@@ -229,7 +228,17 @@ INLINE void settle(const Rows *rows, Queries *queries, int64_t query, int64_t le
 {
     float *values = queries->values + query * (queries->room + LANES), taken_values[AHEAD];
     int32_t *places = queries->places + query * (queries->room + LANES), taken_places[AHEAD];
-    int64_t count = sift(values, places, queries->waiting[query], queries->limit[query]);
+    int64_t count = queries->waiting[query];
+    if (rows->columns < WORTH) { /* to measure one costs less than to choose it */
+        for (int64_t i = 0; i < count; i++)
+            if (!(values[i] > queries->limit[query])) {
+                consider(rows, queries, query, places[i]);
+                queries->limit[query] = limit_of(queries, query);
+            }
+        queries->waiting[query] = 0;
+        return;
+    }
+    count = sift(values, places, count, queries->limit[query]);
     order(values, places, count);
     while (count > left && most > 0) {
         int taken = 0;

@@ -20,14 +20,15 @@ from tidemill.algorithms.knn.cells import (
 )
 from tidemill.algorithms.knn.frame import Asked, Frame
 from tidemill.algorithms.knn.plan import Plan, plan
-from tidemill.kernels.knn import LANES, Doubles, Floats, Int32, Queries, Rows
+from tidemill.kernels.knn import LANES, Doubles, Floats, Int32, Queries, Rows, straight
 from tidemill.kernels.knn_codes import Coding
 
 Probes = NDArray[np.int32]
 _BLOCK = 2048
-_QUERIES, _FEW = 480, 48
+_QUERIES, _FEW = 960, 48
 _NEAR_BYTES = 8 << 20
 _LOCAL_COLUMNS = 64
+_LITTLE, _A_ROW = 1 << 19, 30
 _ROUNDING = 2.0**-24
 
 
@@ -35,9 +36,10 @@ _ROUNDING = 2.0**-24
 class Searcher:
     """Rows made ready to be searched. Holds their codes, a byte or a float a direction, besides.
 
-    longest: row, for products
+    vectors : (rows, columns) · longest: of them, for products
     """
 
+    vectors: Floats
     frame: Frame
     cells: Cells
     coding: Coding
@@ -53,6 +55,9 @@ class Searcher:
         into, -1 for none; all if None. Where those hold fewer than k rows there are infinities
         and -1.
         """
+        rows, columns = self.vectors.shape
+        if probes is None and len(queries) * rows * (columns + _A_ROW) <= _LITTLE:
+            return straight(self.vectors, np.ascontiguousarray(queries), k, self.coding.is_inner)
         most = max(_FEW, min(_QUERIES, _NEAR_BYTES // (4 * len(self.cells))))
         blocks = _blocks(len(queries), most)
         if not blocks:
@@ -61,11 +66,16 @@ class Searcher:
             lambda b: self._block(queries[b], k, None if probes is None else probes[b]), blocks
         )
         distances, found = zip(*parts, strict=True)
+        if len(distances) == 1:
+            return distances[0], found[0]
         return np.concatenate(distances), np.concatenate(found)
 
     def _block(self, vectors: Floats, k: int, probes: Probes | None) -> tuple[Floats, Int32]:
         asked = self.frame.queries(vectors, self.coding.is_inner)
         queries = self._queries(vectors, asked, k)
+        if len(self.cells) == 1:
+            queries.visit(np.full((1, len(vectors)), -np.inf, np.float32))
+            return queries.finish()
         near, nearest_ = self.cells.near(asked.seen, self.coding.is_inner)
         first = nearest_[None]
         if probes is not None:
@@ -80,7 +90,7 @@ class Searcher:
         """(some, queries) the cells that queries begin with: those nearest, with about twice k rows
         together; none where those would be many."""
         cells = len(self.cells)
-        count = -(-2 * k * cells // max(1, len(self.rows.vectors)))
+        count = -(-2 * k * cells // max(1, len(self.vectors)))
         if count * 4 > cells:
             return first[:0]
         return first if count == 1 else np.argpartition(near, count, 0)[:count].astype(np.int32)
@@ -135,6 +145,7 @@ def searcher(
     most = np.stack([lengths, errors]).reshape(2, -1, LANES).max(axis=2).T
     held, where = _held(vectors, vector_of)
     return Searcher(
+        vectors,
         made.frame,
         Cells(centres, _up(radius), _up(rest)),
         coding,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Columns, Each
 from tidemill.algorithms.knn import vote
+from tidemill.algorithms.knn.flat import FlatSearch
 from tidemill.algorithms.knn.hyperparameters import CLASSIFIER, COSINE, L2, NAME
 from tidemill.algorithms.knn.index import Index, Search, told
 from tidemill.algorithms.knn.reduction import Reduction
@@ -75,6 +76,12 @@ class KnnModel:
         if found is None:
             found = self.__dict__["_opened"] = self._open(each)
         return found
+
+    def ready(self, each: Each = map) -> None:
+        """Prepare the index now for as many rows as may come, not when they do."""
+        opened = self.opened(each)
+        if isinstance(opened, FlatSearch):
+            opened.ready(each)
 
     def _open(self, each: Each) -> Search:
         try:

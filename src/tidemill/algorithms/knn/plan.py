@@ -41,7 +41,8 @@ def plan(vectors: Floats, is_inner: bool, k: int) -> Plan:
     others = vectors[(chosen[:: max(1, len(chosen) // _QUERIES)] + 1) % rows]
     costs = list(_costs(frame, sample, others, is_inner, k, rows))
     frame, is_bytes = min(costs, key=lambda found: found[0])[1:]
-    return Plan(frame, is_bytes, max(1, min(rows // 512, 2 * math.isqrt(rows))))
+    of_a_cell = 512 if is_bytes else 256
+    return Plan(frame, is_bytes, max(1, min(rows // of_a_cell, 2 * math.isqrt(rows))))
 
 
 def _costs(

@@ -16,13 +16,16 @@ def most_common(labels: Floats) -> Floats:
     >>> most_common(np.array([[2, 1, 2], [3, 1, 2]], np.float32))
     array([2., 1.], dtype=float32)
     """
+    if labels.shape[1] <= 2:  # one decides, or the smaller of two
+        least: Floats = labels.min(axis=1)
+        return least
     ordered = np.sort(labels, axis=1)
     at = np.arange(ordered.shape[1])
     begins = np.ones(ordered.shape, np.bool_)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     run = at - np.maximum.accumulate(np.where(begins, at, 0), axis=1)
     # The first to reach the length of the longest run is the smallest label that does.
-    longest: Floats = np.take_along_axis(ordered, run.argmax(axis=1)[:, None], 1)[:, 0]
+    longest: Floats = ordered[np.arange(len(ordered)), run.argmax(axis=1)]
     return longest
 
 
