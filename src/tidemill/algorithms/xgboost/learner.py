@@ -41,7 +41,7 @@ class XGBoost(Algorithm[XGBoostState]):
     bytes, and then for their bins; without one all lie in memory
 
     Memory: 4 bytes a value of the rows while they are gathered, ``room`` at most with a scratch
-    directory; then one byte a value, which lies on disk where the rows did, and some 30 bytes a
+    directory; then one byte a value, which lies on disk where the rows did, and some 50 bytes a
     row. Cost: that of the library.
 
     >>> import numpy as np
