@@ -216,10 +216,10 @@ def near(
     return products, first
 
 
-def address(array: NDArray[Any]) -> int:
+def address(array: Any) -> int:
     """Where an array's numbers are: of one that stays alive while the pointer is used."""
     if array.size and array.flags.writeable:
-        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # four times as quick
+        return addressof(c_char.from_buffer(array))  # four times as quick
     pointer: int = array.__array_interface__["data"][0]
     return pointer
 
