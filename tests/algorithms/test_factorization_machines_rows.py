@@ -38,6 +38,15 @@ def test_rows_in_any_order_of_columns_with_zeros_and_in_parts_are_the_same_rows(
     assert_array_equal(model.raw(Batch(tangled)), model.raw(rows))
 
 
+def test_rows_without_a_zero_are_the_same_dense_and_sparse() -> None:
+    draws = np.random.default_rng(0)
+    full = Batch(draws.normal(size=(50, 8)).astype(np.float32), draws.normal(size=50).astype("f4"))
+    algorithm = machine()
+    got = algorithm.update(algorithm.start(), full)
+    sparse = replace(full, features=to_csr(full.dense()))
+    assert to_bytes(got) == to_bytes(algorithm.update(algorithm.start(), sparse))
+
+
 def test_sparse_rows_may_lack_the_last_columns() -> None:
     rows = pairs(100)
     narrow = replace(rows, features=to_csr(rows.dense()[:, :6]))

@@ -103,3 +103,35 @@ def test_older_arrays_are_read(head: str) -> None:
     )
     (found,) = decode_list(file)
     assert_array_equal(found, values)
+
+
+# mxnet.nd.save(path, {"arg:v": x.tostype("row_sparse"), "arg:b": [7]}), x = rows 1 and 3 of four
+SPARSE_BY_MXNET = bytes.fromhex(
+    "12010000000000000000000000000000"
+    "0200000000000000c9fa93f901000000"
+    "02000000020000000000000002000000"
+    "00000000020000000400000000000000"
+    "02000000000000000100000000000000"
+    "00000000060000000100000002000000"
+    "000000000000803f0000004000004040"
+    "00008040010000000000000003000000"
+    "00000000c9fa93f90000000001000000"
+    "01000000000000000100000000000000"
+    "000000000000e0400200000000000000"
+    "05000000000000006172673a76050000"
+    "00000000006172673a62"
+)
+
+
+def test_rows_that_mxnet_leaves_out_are_zeros() -> None:
+    found = decode(SPARSE_BY_MXNET)
+    assert_array_equal(found["arg:v"], [[0, 0], [1, 2], [0, 0], [3, 4]])
+    assert_array_equal(found["arg:b"], [7])
+
+
+@given(at=st.integers(24, 130), value=st.integers(0, 255))
+def test_damaged_sparse_arrays_never_do_more_than_raise(at: int, value: int) -> None:
+    damaged = bytearray(SPARSE_BY_MXNET)
+    damaged[at] = value
+    with contextlib.suppress(InvalidData):
+        decode(bytes(damaged))

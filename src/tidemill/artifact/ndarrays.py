@@ -20,9 +20,10 @@ from tidemill.errors import InvalidData
 
 _FILE = 0x112
 _BARE, _STORED, _STORED_TOO = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-_DENSE, _CPU = 0, 1
+_DENSE, _ROWS, _CPU = 0, 1, 1
 _TYPES = tuple(map(np.dtype, ("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8")))
 _MOST_AXES = 32
+_MOST_VALUES = 1 << 30
 
 
 def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -110,23 +111,56 @@ def _read(reader: _Reader) -> tuple[list[str], list[NDArray[Any]]]:
 
 
 def _array(reader: _Reader) -> NDArray[Any]:
-    shape = _shape(reader)
+    storage, stored, shape = _shapes(reader)
     _, _, kind = reader.numbers("iii")
+    if storage == _DENSE:
+        return _values(reader, kind, stored)
+    (of_rows,) = reader.numbers("i")
+    rows = _axes(reader)
+    if of_rows != _TYPES.index(np.dtype("<i8")) or rows != stored[:1]:
+        raise ValueError(f"rows {rows} of type {of_rows} of a sparse array of shape {shape}")
+    values = _values(reader, kind, stored)
+    return _spread(values, _values(reader, of_rows, rows), shape)
+
+
+def _shapes(reader: _Reader) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """The storage, the shape of what is stored, and of the array."""
+    (magic,) = reader.numbers("I")
+    if 0 < magic <= _MOST_AXES:  # as before arrays began with a magic: axes, and 4 bytes for each
+        shape = reader.numbers(f"{magic}I")
+        return _DENSE, shape, shape
+    if magic not in (_BARE, _STORED, _STORED_TOO):
+        raise ValueError(f"an array that begins with {magic:#x}")
+    storage = _DENSE if magic == _BARE else reader.numbers("i")[0]
+    if storage not in (_DENSE, _ROWS):
+        raise ValueError(f"a sparse array (storage {storage})")
+    stored = _axes(reader)
+    shape = _axes(reader) if storage == _ROWS else stored
+    if storage == _ROWS and (not stored or stored[1:] != shape[1:]):
+        raise ValueError(f"rows of shape {stored} of an array of shape {shape}")
+    return storage, stored, shape
+
+
+def _axes(reader: _Reader) -> tuple[int, ...]:
+    (axes,) = reader.numbers("I")
+    if axes > _MOST_AXES:
+        raise ValueError(f"an array of {axes} axes")
+    return reader.numbers(f"{axes}q")
+
+
+def _values(reader: _Reader, kind: int, shape: tuple[int, ...]) -> NDArray[Any]:
     if not 0 <= kind < len(_TYPES) or min(shape, default=0) < 0:
         raise ValueError(f"an array of type {kind} and shape {shape}")
     values = reader.bytes(math.prod(shape) * _TYPES[kind].itemsize)
     return np.frombuffer(values, _TYPES[kind]).reshape(shape)
 
 
-def _shape(reader: _Reader) -> tuple[int, ...]:
-    (magic,) = reader.numbers("I")
-    if 0 < magic <= _MOST_AXES:  # as before arrays began with a magic: axes, and 4 bytes for each
-        return reader.numbers(f"{magic}I")
-    if magic not in (_BARE, _STORED, _STORED_TOO):
-        raise ValueError(f"an array that begins with {magic:#x}")
-    if magic != _BARE and (storage := reader.numbers("i")[0]) != _DENSE:
-        raise ValueError(f"a sparse array (storage {storage})")
-    (axes,) = reader.numbers("I")
-    if axes > _MOST_AXES:
-        raise ValueError(f"an array of {axes} axes")
-    return reader.numbers(f"{axes}q")
+def _spread(values: NDArray[Any], rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """All rows, of which some are stored and the rest are zeros."""
+    if min(shape) < 0 or math.prod(shape) > _MOST_VALUES:
+        raise ValueError(f"a sparse array of shape {shape}")
+    if len(rows) and not (rows.min() >= 0 and rows.max() < shape[0]):
+        raise ValueError(f"a row beyond the {shape[0]} of a sparse array")
+    whole = np.zeros(shape, values.dtype)
+    whole[rows] = values
+    return whole

@@ -64,9 +64,9 @@ class FactorizationMachineClassifier(ClassifierMixin, MachineEstimator):  # type
         """Train on these rows, (rows, columns) dense or scipy.sparse."""
         features, target = features_and_target_of(self, X, y, reset=True, numeric=False)
         check_classification_targets(target)
-        classes, codes = np.unique(target, return_inverse=True)
-        self._set_classes(classes)
-        labels, weights = codes.astype(np.float32), weights_of(sample_weight, len(features))
+        self._set_classes(np.unique(target))
+        labels = (target == self.classes_[1]).astype(np.float32)
+        weights = weights_of(sample_weight, len(features))
         self._fit(Batch(features, labels, weights), _log_odds(labels, weights))
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -22,7 +22,6 @@ from tidemill.data.cursor import START, Cursor
 from tidemill.estimators.base import (
     BaseEstimator,
     Expressive,
-    InMemory,
     InvalidInput,
     check_is_fitted,
     distinct,
@@ -149,7 +148,8 @@ class MachineEstimator(Expressive, BaseEstimator):  # type: ignore[misc]
             factors_wd=wd,
             bias_init_method="constant",
             linear_init_method="constant",
-            factors_init_sigma=self.init_sigma,
+            factors_init_method="uniform",  # of the same deviation; drawn in a third of the time
+            factors_init_scale=math.sqrt(3) * self.init_sigma,
             **more,
         )
 
@@ -231,29 +231,31 @@ def _prepared(batch: Batch) -> tuple[Batch, ColumnScaling]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Early:
-    """Some rows in the first passes, and others, if any, in later ones."""
+class _Parts:
+    """Batches in the same order in every pass; from some pass on, others."""
 
-    first: Rows
-    passes: int
-    then: Rows | None = None
+    first: Sequence[Batch]
+    passes: int = 0
+    then: Sequence[Batch] = ()
 
     def read(self, pass_: int, start: Cursor = START) -> Iterator[tuple[Batch, Cursor]]:
-        rows = self.first if pass_ < self.passes else self.then
-        return rows.read(pass_, start) if rows else iter(())
+        parts = self.first if pass_ < self.passes else self.then
+        for at in range(start.offset, len(parts)):
+            yield parts[at], Cursor(offset=at + 1)
 
 
 def _streams(batch: Batch, unit: int, passes: int, seed: int) -> tuple[Rows, Rows | None]:
     """The rows in random order, the same in every pass, for gathering sparse ones costs as much as
     learning from them. Of many, a few are held out in the first passes."""
-    draws = np.random.Generator(np.random.Philox(key=seed))
-    batch = batch.take(draws.permutation(len(batch)))
-    rows = InMemory(batch, unit)
-    if len(batch) < _MANY:
-        return rows, None
-    held = min(max(len(batch) // 50, _FEWEST_HELD), _MOST_HELD)
-    others = InMemory(batch.rows(held, len(batch)), unit)
-    return _Early(others, passes, rows), _Early(InMemory(batch.rows(0, held), unit), passes)
+    draws, rows = np.random.Generator(np.random.Philox(key=seed)), len(batch)
+    order = draws.permutation(rows)
+    held = min(max(rows // 50, _FEWEST_HELD), _MOST_HELD) if rows >= _MANY else 0
+    # Parts are gathered one by one, for what they leave behind then stays in the cache.
+    parts = [batch.take(order[at : at + unit]) for at in range(held, rows, unit)]
+    if not held:
+        return _Parts((), then=parts), None
+    few = [batch.take(order[:held])]
+    return _Parts(parts, passes, few + parts), _Parts(few, passes)
 
 
 def _operations(batch: Batch, size: int, given: FactorizationMachinesHyperparameters) -> float:

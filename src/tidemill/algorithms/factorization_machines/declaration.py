@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.algorithms.base import VECTORS, Declaration, MetricDeclaration
+from tidemill.algorithms.factorization_machines.artifact import exports, imports
 from tidemill.algorithms.factorization_machines.hyperparameters import (
     NAME,
     FactorizationMachinesHyperparameters,
@@ -58,4 +59,6 @@ DECLARATION = Declaration(
     content_types=(*VECTORS, "application/x-libsvm"),
     label_size=1,
     csv_accept="application/json",
+    exports=exports,
+    imports=imports,
 )

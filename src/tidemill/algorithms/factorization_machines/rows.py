@@ -43,7 +43,7 @@ def rows_of(batch: Batch, columns: int, seen: int = 0) -> Rows:
             got=batch.columns,
             do="Set feature_dim to the columns of the data without the label, and send such rows.",
         )
-    stored = features if isinstance(features, Csr) else to_csr(features)
+    stored = features if isinstance(features, Csr) else _stored(features)
     rows = _checked(stored, columns)
     if Fault.NOT_FINITE in rows.faults:
         raise _not_finite(stored, seen)
@@ -82,6 +82,14 @@ def _only_column(labels: Floats) -> Floats:
             do="Set the content type's label_size to 1.",
         )
     return labels[:, 0]
+
+
+def _stored(features: Floats) -> Csr:
+    if not features.all():
+        return to_csr(features)
+    rows, columns = features.shape  # without a zero there is nothing to look for
+    indices = np.tile(np.arange(columns), rows)
+    return Csr(np.arange(rows + 1) * columns, indices, features.reshape(-1), columns)
 
 
 def _checked(stored: Csr, columns: int) -> Rows:
