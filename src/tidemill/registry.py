@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # its module takes NumPy along, and the control plane needs n
     from tidemill.algorithms.base import Declaration
 
 BUILT_IN = {
+    "blazingtext": "tidemill.algorithms.blazingtext",
     "factorization-machines": "tidemill.algorithms.factorization_machines",
     "kmeans": "tidemill.algorithms.kmeans",
     "knn": "tidemill.algorithms.knn",

@@ -115,9 +115,12 @@ Check = Callable[[Case], None]
 
 
 def same_columns(left: Columns, right: Columns, tolerance: float = 0.0) -> None:
-    """Assert equal names and shapes, and values no further apart than the tolerance."""
+    """Assert equal names, shapes and words, and numbers no further apart than the tolerance."""
     assert list(left) == list(right)
     for name in left:
+        if left[name].dtype.kind not in "fiub":
+            np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+            continue
         np.testing.assert_allclose(
             left[name], right[name], rtol=tolerance, atol=tolerance, err_msg=name
         )
