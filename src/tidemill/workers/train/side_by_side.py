@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,11 +21,16 @@ def build(
     ``each``: a ``map`` that spreads blocks of work over all cores that are this host's
     ``threads``: the number of these, for libraries with threads of their own
     ``scratch``: a directory for what does not fit in memory
+    ``clock``: seconds that pass, for its own log lines
 
     hosts: of the job; they may share the machine
     """
     cores = len(os.sched_getaffinity(0)) // hosts
-    has: dict[str, Any] = {"threads": max(1, cores), "scratch": scratch}
+    has: dict[str, Any] = {
+        "threads": max(1, cores),
+        "scratch": scratch,
+        "clock": time.monotonic,
+    }
     takes = inspect.signature(declaration.algorithm).parameters
     if "each" in takes and cores > 1:
         has["each"] = _each(cores)
