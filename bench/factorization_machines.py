@@ -387,7 +387,6 @@ def quality(task: Task, seen: Outcome) -> float:
 
 
 def main() -> None:
-    """``python -m bench.factorization_machines``"""
     root, tasks = data_directory(), []
     if root is None:
         print("no data directory (TIDEMILL_BENCH_DATA): MovieLens and adult are left out")

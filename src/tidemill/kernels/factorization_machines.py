@@ -29,9 +29,9 @@ betas; epsilon; the bound that slopes are clipped to."""
 PACE = 4
 """Of one step: what slopes are scaled by, what rates are, decay of weights, decay of factors."""
 _CACHE = 1 << 21
-WORTH_SHARING = 1 << 20
+WORTH_SHARING = 1 << 22
 """Entries times factors of a mini-batch from which cores share it."""
-_BLOCK = 1 << 18
+_BLOCK = 1 << 20
 _MOST_ENTRIES = 2**31 - 1
 _PLACE = ctypes.c_char * 0
 
@@ -215,12 +215,12 @@ class Trainer:
         slots = calls.group(*_where(rows), start, stop, _at(self._place, np.int32), *room.listed)
         entries = int(rows.indptr[stop] - rows.indptr[start])
         blocks = max(1, min(64, entries * width // _BLOCK))
-        flat = records.reshape(-1)
+        flat, where = records.reshape(-1), _where(rows)
 
         def score(block: tuple[int, int]) -> None:
             first, last = block
             calls.score(
-                _at(flat), stride, _at(flat[HEAD:]), stride, width, bias[WEIGHT], *_where(rows),
+                _at(flat), stride, _at(flat[HEAD:]), stride, width, bias[WEIGHT], *where,
                 start + first, start + last, is_far, _at(found[first:last]),
                 _at(room.sums[first:last]),
             )  # fmt: skip
