@@ -20,6 +20,8 @@ from tidemill.data.batch import Batch, Csr
 from tidemill.data.content_type import ContentType, parse
 from tidemill.data.formats import recordio
 from tidemill.errors import InvalidData
+from tidemill.spec.frame import REQUEST, Frame
+from tidemill.workers.serve.answers import Answers
 
 xgb = pytest.importorskip("xgboost")
 DIALOGUE = XGBoostDialogue()
@@ -111,6 +113,28 @@ def test_rows_of_another_width_are_refused() -> None:
             model.predict(DIALOGUE.decode(body, parse(kind)))
     with pytest.raises(InvalidData, match="feature 1: must be a finite number; got inf"):
         DIALOGUE.decode(b"inf,2,3,4,5,6", parse("text/csv"))
+
+
+def test_an_endpoint_answers_in_csv_whatever_it_is_asked_in() -> None:
+    features, _ = numbers()
+    model = model_of("binary:logistic")
+    answers = Answers(model, DECLARATION)
+    rows = np.nan_to_num(features[:3])
+    csv = "\n".join(",".join(map(str, row)) for row in rows).encode()
+    svm = "\n".join(" ".join(f"{i}:{v}" for i, v in enumerate(r)) for r in rows).encode()
+    wanted = ",".join(f"{s:.6f}" for s in model.predict(Batch(rows))["score"])
+    asked = [(b"text/csv\n\n", csv), (b"\n\n", svm), (b"text/x-libsvm\n*/*\n", svm)]
+    frames = [Frame(REQUEST, i, 0, head, body) for i, (head, body) in enumerate(asked * 2)]
+    for answer in answers(frames):
+        assert (answer.status, answer.head) == (200, b"text/csv\n")
+        assert ",".join(f"{float(s):.6f}" for s in answer.body.split(b",")) == wanted
+    refused = {
+        b"text/plain\n\n": 415,
+        b"text/csv\nimage/png\n": 406,
+        b"application/json\n\n": 400,
+    }
+    for head, status in refused.items():
+        assert answers([Frame(REQUEST, 0, 0, head, csv)])[0].status == status
 
 
 @pytest.mark.parametrize(

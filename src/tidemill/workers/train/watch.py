@@ -91,7 +91,9 @@ class Watch(Generic[State]):
 
     def _message(self, epoch: int | None) -> str:
         rows = f"{self._rows:,} rows"
-        return rows if epoch is None else f"epoch {epoch}: {rows}"
+        if epoch is None:
+            return rows
+        return f"epoch {epoch}: {rows}" if self._rows else f"epoch {epoch}"
 
     def _tell_pass(self, position: Position[State]) -> None:
         seconds = time.monotonic() - self._begun
