@@ -206,6 +206,30 @@ def test_requests_have_rows_with_or_without_labels(kind: str) -> None:
     assert decode(b"1:3", "libsvm;indexing_mode=1").dense().tolist() == [[3]]
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["1", "-.5", "1e3", "nan", "2e-9", "x"]))
+    ),
+    st.sampled_from([" ", "  ", "\t"]),
+    st.sampled_from(["", "\n", "1 ", "0:7 ", "# "]),
+    st.sampled_from(["libsvm", "libsvm;feature_dim=25", "libsvm;indexing_mode=1"]),
+)
+@settings(deadline=None)
+def test_a_row_alone_is_read_as_among_others(
+    entries: list[tuple[int, str]], space: str, before: str, kind: str
+) -> None:
+    line = space.join(f"{index}:{value}" for index, value in entries)
+    found: list[Any] = []
+    for body in (before + line, f"{before}{line}\n# another line"):
+        try:
+            batch = libsvm.decode(body.encode(), types.parse(kind))
+        except InvalidData as error:
+            found.append(str(error))
+        else:
+            found.append((batch.columns, len(batch), batch.dense().tobytes()))
+    assert found[0] == found[1]
+
+
 def test_a_request_that_is_none_says_so() -> None:
     with pytest.raises(InvalidData, match="request body: must have a row"):
         decode(b"\n# only this\n", "libsvm")

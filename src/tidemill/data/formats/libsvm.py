@@ -27,6 +27,8 @@ from tidemill.kernels import libsvm as kernel
 
 Bytes = NDArray[np.uint8]
 BLOCK = 4 << 20
+_SMALL = 16 << 10
+"""Bytes of a request up to which a row is taken apart here: a call into the kernel costs more."""
 _FORM = 'Write lines such as "1 0:0.5 7:2", a label and then index:value pairs, indices from 0.'
 
 
@@ -81,11 +83,46 @@ def decode(body: bytes, kind: ContentType | None = None, where: Where = REQUEST)
 
     A first token with a colon is the first entry, so labels with weights are not for requests.
     """
-    data = np.frombuffer(body, np.uint8)
     columns, base = layout_of(kind) if kind is not None else UNKNOWN
+    if len(body) <= _SMALL and (row := _one_plain_row(body)) is not None:
+        features = _of_layout(row, columns, base)
+        if features is not None:
+            return Batch(features)
+    data = np.frombuffer(body, np.uint8)
     if not columns:
         columns = max(1, kernel.highest(data, is_labelled=False) - base + 1)
     return _rows(data, Layout(columns, base), where, is_labelled=False)
+
+
+def _one_plain_row(body: bytes) -> tuple[list[int], list[float]] | None:
+    """Indices and values of a body that is one row of entries in order, as most requests are.
+
+    None for any other: the careful ways know what to do with it, and take ten times as long.
+    """
+    indices, values, before = [], [], -1
+    if b"_" in body or b"\n" in body.rstrip():
+        return None
+    for token in body.split():
+        name, _, value = token.partition(b":")
+        if not name.isdigit() or (index := int(name)) <= before:
+            return None
+        try:
+            values.append(float(value))
+        except ValueError:
+            return None
+        indices.append(index)
+        before = index
+    return (indices, values) if indices else None
+
+
+def _of_layout(row: tuple[list[int], list[float]], columns: int, base: int) -> Csr | None:
+    indices = np.array(row[0], np.int64) - base
+    width = columns or int(indices[-1]) + 1
+    if indices[0] < 0 or not indices[-1] < width <= kernel.MOST_COLUMNS:
+        return None
+    with np.errstate(over="ignore"):
+        values = np.array(row[1]).astype(np.float32)
+    return Csr(np.array([0, len(indices)]), indices, values, width)
 
 
 def _highest(path: Path, is_compressed: bool) -> int:
