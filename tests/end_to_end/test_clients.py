@@ -46,9 +46,3 @@ def test_a_script_with_nothing_but_boto3_trains_hosts_asks_and_cleans_up(
 
 def test_the_published_sagemaker_sdk_trains_deploys_and_predicts(platform: Platform) -> None:
     assert "3 clusters" in run("sagemaker_sdk.py", platform)
-
-
-def test_the_published_estimator_classes_of_the_built_ins_train_and_answer(
-    platform: Platform,
-) -> None:
-    assert "5 of SageMaker's estimators" in run("sagemaker_algorithms.py", platform)
