@@ -26,6 +26,8 @@ CONTENT_TYPES = {
     ".parquet": types.PARQUET,
     ".npy": types.NPY,
     ".txt": types.TEXT,
+    ".libsvm": types.LIBSVM,
+    ".svm": types.LIBSVM,
 }
 LARGEST_BODY = 64 << 20
 
