@@ -1,7 +1,8 @@
-"""Bytes of a channel to batches: RecordIO, sparse and dense, and CSV, in MB of input a second.
+"""Bytes of a channel to batches: RecordIO, sparse and dense, CSV and libsvm, in MB a second.
 
-Beside Tidemill: a memcpy of the same bytes (the floor of any decoder), pyarrow's CSV reader, and
-the SageMaker SDK's RecordIO reader, which makes an object of each record.
+Beside Tidemill: a memcpy of the same bytes (the floor of any decoder), pyarrow's CSV reader, the
+SageMaker SDK's RecordIO reader, which makes an object of each record, and scikit-learn's reader of
+libsvm. A stream of libsvm looks through the file first, for the width of its rows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import scipy.sparse
 
 from bench.measure import Row, interleaved, write
 from tidemill.data.batch import Csr
-from tidemill.data.formats import csv, recordio
+from tidemill.data.formats import csv, libsvm, recordio
 from tidemill.data.stream import open_files
 
 TASK = "decode"
@@ -48,6 +49,11 @@ def main() -> None:
             table = random.normal(size=(count, columns)).round(6).tolist()
             text = "\n".join([",".join(map(repr, row)) for row in table]).encode()
             rows += csv_rows(Path(folder), f"CSV {count:,} × {columns}", text)
+        for count, columns, stored in ((200_000, 28, 28), (100_000, 100_000, 50)):
+            text = libsvm_text(random, count, columns, stored)
+            rows += libsvm_rows(
+                Path(folder), f"libsvm {count:,} × {columns:,}, {stored} a row", text
+            )
     write(TASK, rows)
 
 
@@ -99,6 +105,41 @@ def csv_rows(folder: Path, name: str, text: bytes) -> list[Row]:
             "pyarrow.csv to a matrix, one thread": (lambda: to_matrix(single), size),
             "tidemill, in memory": (lambda: csv.decode(text), size),
             "tidemill, stream of the file": (lambda: drain(path, "text/csv"), size),
+        },
+    )
+
+
+def libsvm_text(
+    random: np.random.Generator, rows: int, columns: int, stored: int, block: int = 1000
+) -> bytes:
+    """Lines of numbers of six digits; some thousand different ones, again and again."""
+    lines = []
+    for _ in range(block):
+        places = np.sort(random.choice(columns, stored, replace=False))
+        pairs = zip(places.tolist(), random.normal(size=stored).tolist(), strict=True)
+        lines.append("1 " + " ".join(f"{place}:{value:.6g}" for place, value in pairs))
+    return ("\n".join(lines) + "\n").encode() * (rows // block)
+
+
+def libsvm_rows(folder: Path, name: str, text: bytes) -> list[Row]:
+    """libsvm in a file and in memory, against scikit-learn."""
+    from sklearn.datasets import load_svmlight_file
+
+    path = folder / "part.libsvm"
+    path.write_bytes(text)
+    size = len(text)
+    told = f"libsvm;feature_dim={libsvm.decode(text).columns}"
+    return measured(
+        name,
+        {
+            "memcpy": (copier(text), size),
+            "sklearn.load_svmlight_file": (
+                lambda: load_svmlight_file(io.BytesIO(text), dtype=np.float32, zero_based=True),
+                size,
+            ),
+            "tidemill, in memory": (lambda: libsvm.decode(text), size),
+            "tidemill, stream of the file": (lambda: drain(path, "libsvm"), size),
+            "tidemill, stream, width told": (lambda: drain(path, told), size),
         },
     )
 
