@@ -48,11 +48,11 @@ INLINE void add_output(const Model *model, Outputs *outputs, int32_t word)
     outputs->row[outputs->count++] = row_of(model->out, word, model->chunks);
 }
 
-/* Fill up with negatives: those drawn that are not there already. */
-INLINE void add_negatives(const Model *model, Outputs *outputs, uint64_t counter)
+/* Fill up with negatives: those of so many drawn that are not there already. */
+INLINE void add_negatives(const Model *model, Outputs *outputs, uint64_t counter, int64_t count)
 {
     outputs->wanted = outputs->count;
-    for (int64_t drawn = 0; drawn < model->negatives; drawn++) {
+    for (int64_t drawn = 0; drawn < count; drawn++) {
         int32_t word = pick(model, draw(model->key, counter + (uint64_t)drawn));
         int is_there = 0;
         for (int64_t i = 0; i < outputs->count; i++)
@@ -144,7 +144,7 @@ INLINE void move_tile(float *const *in, float *const *target, int64_t inputs, fl
 
 /* From scores to steps: rate x (1 or 0, less what the model says); nothing for what is only padding. */
 INLINE void steps_of(float *scores, int64_t inputs, int64_t padded_inputs, const Outputs *outputs,
-                     float rate, float negative_rate)
+                     float rate)
 {
     int64_t width = outputs->padded;
     logistic(scores, (padded_inputs * width + LANES - 1) / LANES * LANES);
@@ -152,7 +152,7 @@ INLINE void steps_of(float *scores, int64_t inputs, int64_t padded_inputs, const
         for (int64_t o = 0; o < width; o++) {
             float *score = scores + i * width + o;
             int is_padding = i >= inputs || o >= outputs->count;
-            *score = is_padding ? 0 : o < outputs->wanted ? rate * (1 - *score) : -negative_rate * *score;
+            *score = is_padding ? 0 : rate * ((o < outputs->wanted) - *score);
         }
 }
 
@@ -163,7 +163,7 @@ INLINE void step_each(const Model *model, float **in, int64_t inputs, const Outp
     if (inputs & 1)
         in[inputs] = model->zero_in;
     multiply(in, even, outputs->row, width, model->chunks, model->scores);
-    steps_of(model->scores, inputs, even, outputs, rate, rate);
+    steps_of(model->scores, inputs, even, outputs, rate);
     if (width == TILE) {
         /* A word that comes twice is read after it was written: the outputs miss its first step. */
         move_tile(in, in, inputs, outputs->row, model->chunks, model->scores, width);
@@ -182,7 +182,7 @@ INLINE void step_each(const Model *model, float **in, int64_t inputs, const Outp
 
 /* One step for the mean of many rows, all of which move alike. */
 INLINE void step_mean(const Model *model, const int32_t *rows, int64_t count, const Outputs *outputs,
-                      float rate, float negative_rate)
+                      float rate)
 {
     const float share = 1.0f / (float)count;
     Lanes *hidden = model->hidden, *moved = model->moved;
@@ -199,7 +199,7 @@ INLINE void step_mean(const Model *model, const int32_t *rows, int64_t count, co
     }
     float *from[2] = {(float *)hidden, model->zero_in}, *to = (float *)moved;
     multiply(from, 2, outputs->row, outputs->padded, chunks, model->scores);
-    steps_of(model->scores, 1, 2, outputs, rate, negative_rate);
+    steps_of(model->scores, 1, 2, outputs, rate);
     for (int64_t o = 0; o < outputs->padded; o += TILE)
         move_tile(from, &to, 1, outputs->row + o, chunks, model->scores + o, outputs->padded);
     for (int64_t c = 0; c < chunks; c++)
@@ -243,8 +243,8 @@ INLINE void cbow(const Model *model, const Window *window, const int32_t *parts,
     Outputs outputs;
     outputs.count = 0;
     add_output(model, &outputs, window->words[window->middle]);
-    add_negatives(model, &outputs, window->counter);
-    step_mean(model, rows, found, &outputs, window->rate, window->rate);
+    add_negatives(model, &outputs, window->counter, model->negatives);
+    step_mean(model, rows, found, &outputs, window->rate);
 }
 
 /* Each word about it against the word in the middle. */
@@ -262,22 +262,24 @@ INLINE void skipgram(const Model *model, const Window *window)
         Outputs outputs;
         outputs.count = 0;
         add_output(model, &outputs, window->words[window->middle]);
-        add_negatives(model, &outputs, counter);
+        add_negatives(model, &outputs, counter, model->negatives);
         step_each(model, inputs, about, &outputs, window->rate);
     }
 }
 
 /* The mean of the rows of the word in the middle against the words about it, as fastText has it: so that
- * the many rows of a word are added up but once. */
+ * the many rows of a word are added up but once. Each of those words has its own negatives. */
 INLINE void skipgram_of_parts(const Model *model, const Window *window, const int32_t *parts,
                               const int64_t *part_starts, int32_t *rows)
 {
     uint64_t counter = window->counter;
+    const int64_t most = MOST_OUT / (1 + model->negatives) < window->group
+                             ? MOST_OUT / (1 + model->negatives) : window->group;
     int64_t found = append_word(rows, 0, window->words[window->middle], parts, part_starts);
-    for (int64_t j = window->from; j < window->to; counter += (uint64_t)model->negatives) {
+    for (int64_t j = window->from; j < window->to;) {
         Outputs outputs;
         outputs.count = 0;
-        for (; j < window->to && outputs.count < window->group; j++) {
+        for (; j < window->to && outputs.count < most; j++) {
             int is_there = j == window->middle;
             for (int64_t o = 0; o < outputs.count; o++)
                 is_there |= outputs.word[o] == window->words[j];
@@ -286,8 +288,10 @@ INLINE void skipgram_of_parts(const Model *model, const Window *window, const in
         }
         if (outputs.count == 0)
             return;
-        add_negatives(model, &outputs, counter);
-        step_mean(model, rows, found, &outputs, window->rate, window->rate * (float)outputs.wanted);
+        int64_t negatives = outputs.count * model->negatives;
+        add_negatives(model, &outputs, counter, negatives);
+        step_mean(model, rows, found, &outputs, window->rate);
+        counter += (uint64_t)negatives;
     }
 }
 

@@ -25,7 +25,7 @@ from tidemill.algorithms.blazingtext.tally import Tally
 from tidemill.algorithms.blazingtext.vocabulary import Vocabulary, grown, nothing, without_rare
 from tidemill.algorithms.blazingtext.word_model import WordVectors
 from tidemill.data.batch import Floats
-from tidemill.data.text import Text
+from tidemill.data.text import Text, text_of
 from tidemill.errors import InvalidData
 from tidemill.kernels import tokens, word2vec
 from tidemill.kernels.tokens import Lines
@@ -40,8 +40,8 @@ _LEAST_WORDS = 1 << 13
 _MOST_BYTES = 1 << 29
 """Of a model that is copied."""
 _FIRST, _FIRST_OF_MEANS = 1.0, 4.0
-"""First vectors are within ± this / columns. Of cbow, which small texts gain by, eight times as far
-as word2vec's."""
+"""First vectors are within ± this / columns: farther for those that means are taken of, cbow's and
+n-grams', which small texts gain by."""
 _POWER = 0.75
 
 
@@ -170,8 +170,8 @@ class VectorsTrainer:
         outer = word2vec.zeros(words, given.vector_dim)
         scale = (_FIRST_OF_MEANS if given.mode == CBOW else _FIRST) / given.vector_dim
         lines = Lines(vocabulary.bytes, vocabulary.offsets)
-        new = np.flatnonzero(~old)
-        word2vec.begin(inner, lines, new, given.vector_dim, scale, self._seed)
+        word2vec.begin(inner, lines, np.flatnonzero(~old), given.vector_dim, scale, self._seed)
+        self._begin_grams(inner[words:], buckets)
         if before is not None:
             inner[np.flatnonzero(old)] = before.inner[origin[old]]
             outer[np.flatnonzero(old)] = before.outer[origin[old]]
@@ -180,6 +180,13 @@ class VectorsTrainer:
             )
             inner[words + mine] = before.inner[len(before.vocabulary) + theirs]
         return VectorsState(vocabulary, given.settings(), inner, outer, buckets, 0)
+
+    def _begin_grams(self, rows: Floats, buckets: NDArray[np.int32]) -> None:
+        """First rows of n-grams, each a function of its bucket."""
+        names = text_of([b"%d" % bucket for bucket in buckets.tolist()])
+        every, columns = np.arange(len(buckets)), self._given.vector_dim
+        lines, scale = Lines(names.bytes, names.offsets), _FIRST_OF_MEANS / columns
+        word2vec.begin(rows, lines, every, columns, scale, self._seed)
 
     def _aligned(self, state: VectorsState) -> VectorsState:
         inner, outer = word2vec.aligned(state.inner), word2vec.aligned(state.outer)

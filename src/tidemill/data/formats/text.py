@@ -22,6 +22,8 @@ LABEL = "__label__"
 LONG = 1 << 20
 """Bytes without a line ending, from which on a line is several rows, parted at blanks. Corpora are
 known that are a single line."""
+_PIECE = 16 << 10
+"""Bytes of such a row, about."""
 _MARK, _OTHER_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _BLANKS = np.array([c in b" \t\v\f" for c in range(256)])
 _RETURN = 13
@@ -42,7 +44,10 @@ def cut(data: NDArray[np.uint8], at_end: bool, where: Where) -> tuple[int, None]
 
 def read(data: NDArray[np.uint8], token: None, where: Where) -> Batch:
     """The lines of a block, without their endings and without empty ones."""
-    return of_text(_lines(_without_mark(data, where)))
+    data = _without_mark(data, where)
+    if len(data) >= LONG and not (data == lines.NEWLINE).any():
+        return of_text(_pieces(data))
+    return of_text(_lines(data))
 
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
@@ -129,6 +134,15 @@ def _without_mark(data: NDArray[np.uint8], where: Where) -> NDArray[np.uint8]:
         if head == _MARK:
             return data[3:]
     return data
+
+
+def _pieces(data: NDArray[np.uint8]) -> Text:
+    """A part of a long line, parted at the first blank after every ``_PIECE`` bytes."""
+    blanks = np.flatnonzero(_BLANKS[data])
+    after = np.searchsorted(blanks, np.arange(_PIECE, len(data), _PIECE))
+    cuts = blanks[after[after < len(blanks)]]
+    bounds = np.unique(np.concatenate([[0], cuts, [len(data)]]))
+    return Text(data.copy(), bounds.astype(np.int64))
 
 
 def _lines(data: NDArray[np.uint8]) -> Text:
