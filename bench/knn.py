@@ -104,7 +104,7 @@ def mnist() -> tuple[Rows, Rows, Rows, Rows]:
             arrays[f"x_{part}"].reshape(-1, 784).astype(np.float32) / np.float32(255)
             for part in ("train", "test")
         )
-        return rows, arrays["y_train"], asked, arrays["y_test"]
+        return rows, arrays["y_train"], asked[:5000], arrays["y_test"][:5000]
 
 
 def cover() -> tuple[Rows, Rows, Rows, Rows]:
@@ -123,9 +123,13 @@ def _path(name: str) -> Any:
     return path
 
 
-def recall(distances: Rows, limits: Rows) -> float:
-    """Of rows found: the share no further away than the 10th nearest is, to rounding."""
-    return float((distances <= limits[: len(distances), None] * (1 + 1e-5) + 1e-6).mean())
+def recall(rows: Rows, asked: Rows, found: Rows, limits: Rows) -> float:
+    """The share of rows found that are no further away than the 10th nearest is, to rounding."""
+    near = 0
+    for query, limit, own in zip(asked, limits, found, strict=False):
+        gaps = rows[own[own >= 0]].astype(np.float64) - query
+        near += int(((gaps * gaps).sum(axis=1) <= limit * (1 + 1e-5) + 1e-6).sum())
+    return near / found.size
 
 
 def accuracy(found: Rows, labels: Rows, truth: Rows) -> float:
@@ -136,18 +140,16 @@ def accuracy(found: Rows, labels: Rows, truth: Rows) -> float:
 def compare(name: str, data: tuple[Rows, Rows, Rows, Rows], entrants: Mapping[str, System]) -> Any:
     """One table: every system in turn; the first one is exact."""
     rows, labels, asked, truth = data
-    timed = interleaved(
-        {n: lambda s=s: s.ask(asked[: s.queries]) for n, s in entrants.items()}, warm_up=True
-    )
+    timed = interleaved({n: lambda s=s: s.ask(asked[: s.queries]) for n, s in entrants.items()})
     exact = next(iter(timed.values()))[2][0]
     limits = np.asarray(exact)[:, -1].astype(np.float64)
-    for system, (wall, cpu, (distances, found)) in timed.items():
-        count = len(found)
+    for system, (wall, cpu, (_, found)) in timed.items():
+        found, count = np.asarray(found), len(found)
         yield Row(
             "knn", name, system, wall, cpu,
             {
-                "recall@10": recall(np.asarray(distances), limits),
-                "accuracy": accuracy(np.asarray(found), labels, truth),
+                "recall@10": recall(rows, asked, found, limits),
+                "accuracy": accuracy(found, labels, truth),
             },
             {
                 "q/s": count / wall, "q/CPU s": count / cpu, "queries": count,
@@ -177,16 +179,16 @@ def on_mnist() -> list[Row]:
         *data[:2],
         {"tidemill, exact": {}},
         {
-            "faiss Flat": of(faiss, "Flat"),
-            "scikit-learn brute": of(scikit_learn, "brute"),
-            "scikit-learn kd_tree": of(scikit_learn, "kd_tree", 100),
+            "faiss Flat": of(faiss, "Flat", 1000),
+            "scikit-learn brute": of(scikit_learn, "brute", 1000),
+            "scikit-learn kd_tree": of(scikit_learn, "kd_tree", 50),
         },
     )
     near = systems(
         *data[:2],
         {
             f"tidemill IVFFlat 256, nprobe {n}": {"index": "IVFFlat", "n_lists": 256, "n_probe": n}
-            for n in (4, 8, 16)
+            for n in (8, 16)
         }
         | {"tidemill HNSW 16, ef 32": {"index": "HNSW"}}
         | {
@@ -197,7 +199,7 @@ def on_mnist() -> list[Row]:
         {
             **{
                 f"faiss IVFFlat 256, nprobe {n}": of(faiss, f"IVF256,Flat@nprobe={n}")
-                for n in (4, 8, 16)
+                for n in (8, 16)
             },
             "faiss HNSW 16, ef 32": of(faiss, "HNSW16@efSearch=32"),
             "faiss IVFPQ 256 x 56, nprobe 8": of(faiss, "IVF256,PQ56@nprobe=8"),
@@ -213,7 +215,7 @@ def on_cover() -> list[Row]:
         *data[:2],
         {"tidemill, exact": {}},
         {
-            "faiss Flat": of(faiss, "Flat"),
+            "faiss Flat": of(faiss, "Flat", 1000),
             "scikit-learn kd_tree": of(scikit_learn, "kd_tree"),
             "scikit-learn brute": of(scikit_learn, "brute", 1000),
         },

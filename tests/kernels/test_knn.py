@@ -168,7 +168,7 @@ def test_no_row_of_a_cell_is_below_what_is_said_of_it() -> None:
     queries = draws.normal(size=(30, 12)).astype(FLOATS)
     for is_inner in (False, True):
         asked = frame.queries(queries, is_inner)
-        near, _ = Cells(centres, radius, rest).near(asked.seen, is_inner)
+        near, _ = Cells(centres, radius, rest, frame.doubt).near(asked.seen, is_inner)
         apart = truth(rows, queries, 400, is_inner)
         least = np.full((10, 30), np.inf)
         for query in range(30):

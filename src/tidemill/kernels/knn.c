@@ -190,7 +190,7 @@ EXPORT void knn_visit(
 /* What no row of a cell is below, of each query: see knn_near. */
 INLINE void near_cell(
     float *restrict own, const float *centre, const float *restrict asked, int64_t count, int is_inner,
-    float doubt, int32_t cell, float *restrict best, int32_t *restrict first)
+    float doubt, float share, int32_t cell, float *restrict best, int32_t *restrict first)
 {
     const float *square = asked, *length = asked + count, *whole = asked + 2 * count;
     const float *rest = asked + 3 * count;
@@ -205,7 +205,7 @@ INLINE void near_cell(
             float lengths = centre_length + length[query];
             reach = centre_square + square[query] - 2 * own[query];
             float apart = reach - doubt * lengths * lengths;
-            apart = sqrtf(apart > 0 ? apart : 0) * (1 - 0x1p-20f) - radius;
+            apart = sqrtf(apart > 0 ? apart : 0) * (1 - 0x1p-20f) - radius - share * sqrtf(whole[query]);
             apart = apart > 0 ? apart : 0;
             value = apart * apart * (1 - 0x1p-20f) - whole[query];
         }
@@ -218,10 +218,10 @@ INLINE void near_cell(
 /* From the products of centres and queries, (cells, count), the values that no row of a cell is below,
  * in their place, and of each query the cell with the nearest centre.
  * centres : (cells, 4) square, length, radius, rest · asked : (4, count) square and length of z,
- * square of the whole, rest · doubt: of a product, as a share · best : room for count floats */
+ * square of the whole, rest · doubt: of a product, share: of z, as shares · best : room for count floats */
 EXPORT HOT void knn_near(
     float *near, const float *centres, const float *asked, int64_t cells, int64_t count,
-    int64_t is_inner, float doubt, float *best, int32_t *first)
+    int64_t is_inner, float doubt, float share, float *best, int32_t *first)
 {
     for (int64_t query = 0; query < count; query++) {
         best[query] = INFINITY;
@@ -230,9 +230,9 @@ EXPORT HOT void knn_near(
     for (int64_t cell = 0; cell < cells; cell++) {
         float *own = near + cell * count;
         if (is_inner)
-            near_cell(own, centres + 4 * cell, asked, count, 1, doubt, (int32_t)cell, best, first);
+            near_cell(own, centres + 4 * cell, asked, count, 1, doubt, share, (int32_t)cell, best, first);
         else
-            near_cell(own, centres + 4 * cell, asked, count, 0, doubt, (int32_t)cell, best, first);
+            near_cell(own, centres + 4 * cell, asked, count, 0, doubt, share, (int32_t)cell, best, first);
     }
 }
 

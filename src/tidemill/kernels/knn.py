@@ -48,7 +48,7 @@ _READY = function(_LIBRARY, "knn_ready", [POINTER(_Queries), _P])
 _STRAIGHT = function(_LIBRARY, "knn_straight", [POINTER(_Queries), _P, SIZE, SIZE, SIZE])
 _BEGIN = function(_LIBRARY, "knn_begin", [*_BOTH, _P, SIZE, _P, _P, _P, _P, _P])
 _VISIT = function(_LIBRARY, "knn_visit", [*_BOTH, _P, SIZE, _P, _P, _P, _P, _P])
-_NEAR = function(_LIBRARY, "knn_near", [_P, _P, _P, SIZE, SIZE, SIZE, FLOAT, _P, _P])
+_NEAR = function(_LIBRARY, "knn_near", [_P, _P, _P, SIZE, SIZE, SIZE, FLOAT, FLOAT, _P, _P])
 _SETTLE = function(_LIBRARY, "knn_settle", [*_BOTH, SIZE])
 _FINISH = function(_LIBRARY, "knn_finish", [POINTER(_Queries), _P, _P])
 
@@ -197,14 +197,14 @@ def straight(vectors: Floats, queries: Floats, k: int, is_inner: bool) -> tuple[
 
 
 def near(
-    products: Floats, centres: Floats, asked: Floats, is_inner: bool, doubt: float
+    products: Floats, centres: Floats, asked: Floats, is_inner: bool, doubt: float, share: float
 ) -> tuple[Floats, Int32]:
     """(cells, count) values that no row of a cell is below, in place of the products of the cells'
     centres and the queries, and (count,) the cell whose centre is nearest.
 
     centres : (cells, 4) square, length, radius and rest, the last two rounded up
     asked : (4, count) square and length of z, square of the whole (rounded up), rest
-    doubt: how far a product may be off, as a share of the lengths
+    doubt: how far a product may be off, as a share of the lengths · share: how far z, of the whole
     """
     cells, count = products.shape
     check(products, np.float32, (cells, count))
@@ -212,7 +212,7 @@ def near(
     check(asked, np.float32, (4, count))
     best, first = np.empty(count, np.float32), np.empty(count, np.int32)
     given = map(address, (products, centres, asked))
-    _NEAR(*given, cells, count, int(is_inner), doubt, address(best), address(first))
+    _NEAR(*given, cells, count, int(is_inner), doubt, share, address(best), address(first))
     return products, first
 
 

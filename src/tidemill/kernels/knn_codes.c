@@ -24,7 +24,6 @@ INLINE Code encode(const float *z, int64_t columns, int8_t *code)
 {
     float most = 0;
     double length = 0, error = 0;
-#pragma omp simd reduction(max : most)
     for (int64_t i = 0; i < columns; i++)
         most = fabsf(z[i]) > most ? fabsf(z[i]) : most;
     float scale = most / MOST;
@@ -81,17 +80,18 @@ EXPORT HOT void knn_rests(
 
 /* The codes of rows. z : (count, columns), finite · squares, rests : (count) of the whole vectors and of
  * what z leaves · places : (count) where they go, all different · codes, terms : see knn_best.h
- * lengths, errors : (places), of bytes · code : (4 * steps) zeros, of bytes · doubt : see knn_rests */
+ * lengths, errors : (places), of bytes · code : (4 * steps) zeros, of bytes · doubt : see knn_rests
+ * far: added to lengths, for what rounding takes from the centre */
 EXPORT HOT void knn_encode_rows(
     const float *z, const double *squares, const double *rests, const int64_t *places, int64_t count,
-    int64_t columns, int64_t steps, int64_t is_inner, int64_t is_bytes, double doubt, void *codes,
-    float *terms, float *lengths, float *errors, int8_t *code)
+    int64_t columns, int64_t steps, int64_t is_inner, int64_t is_bytes, double doubt, double far,
+    void *codes, float *terms, float *lengths, float *errors, int8_t *code)
 {
     for (int64_t row = 0; row < count; row++) {
         int64_t place = places[row], group = place / LANES, lane = place % LANES;
         const float *own = z + row * columns;
         float *term = terms + group * 3 * LANES + lane;
-        double length = sqrt(squares[row]);
+        double length = sqrt(squares[row]) + far;
         term[0] = is_inner ? 0 : (float)(squares[row] * (1 - ROUNDING));
         term[2 * LANES] = up(rests[row]);
         if (!is_bytes) {
@@ -127,7 +127,7 @@ EXPORT HOT void knn_encode_queries(
             own[0] = (float)factor * made.scale;
             own[2] = up(factor * made.error);
         } else {
-            double share = ROUNDING + 3 * doubt + (double)(columns + 8) * 0x1p-24;
+            double share = ROUNDING + 3 * doubt + 1.1 * (double)(columns + 8) * 0x1p-24;
             own[0] = (float)factor;
             own[2] = up(factor * share * length);
         }

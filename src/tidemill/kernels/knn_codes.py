@@ -18,7 +18,7 @@ _RELATE = function(_LIBRARY, "knn_relate", [_P, _P, SIZE, SIZE, _P, _P, _P])
 _RESTS = function(_LIBRARY, "knn_rests", [_P, _P, SIZE, SIZE, DOUBLE, _P])
 _ENCODE_ROWS = function(
     _LIBRARY, "knn_encode_rows",
-    [_P, _P, _P, _P, SIZE, SIZE, SIZE, SIZE, SIZE, DOUBLE, _P, _P, _P, _P, _P],
+    [_P, _P, _P, _P, SIZE, SIZE, SIZE, SIZE, SIZE, DOUBLE, DOUBLE, _P, _P, _P, _P, _P],
 )  # fmt: skip
 _ENCODE_QUERIES = function(
     _LIBRARY, "knn_encode_queries", [_P, _P, SIZE, SIZE, SIZE, SIZE, DOUBLE, DOUBLE, _P, _P, _P]
@@ -49,12 +49,17 @@ def rests(z: Floats, squares: Doubles, doubt: float) -> Doubles:
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How vectors are coded. steps: see Rows · doubt: see ``rests``"""
+    """How vectors are coded.
+
+    steps: see Rows · doubt: see ``rests`` · far: what rounding of the centre's products may add up
+    to, as a length
+    """
 
     steps: int
     is_bytes: bool
     is_inner: bool
     doubt: float
+    far: float = 0.0
 
     def blank(self, groups: int) -> tuple[Codes, Floats, Floats, Floats]:
         """Codes, terms, lengths and errors of places without rows."""
@@ -84,7 +89,7 @@ class Coding:
         code = np.zeros(4 * self.steps, np.int8)
         _ENCODE_ROWS(
             *map(address, (z, squares, left, places)), count, columns, self.steps,
-            int(self.is_inner), int(self.is_bytes), self.doubt,
+            int(self.is_inner), int(self.is_bytes), self.doubt, self.far,
             *map(address, (codes, terms, lengths, errors, code)),
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.knn.frame import Seen
+from tidemill.algorithms.knn.frame import Frame, Seen
 from tidemill.kernels.knn import Doubles, Floats, Int32, near
 
 Labels = NDArray[np.intp]
@@ -22,11 +22,13 @@ _SLACK = 2.0**-18
 class Cells:
     """centres : (cells, directions), as rows are seen from a frame
     radius, rest : (cells,) no row of a cell is further from its centre, leaves a longer rest
+    doubt: the frame's
     """
 
     centres: Floats
     radius: Floats
     rest: Floats
+    doubt: float
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -38,8 +40,8 @@ class Cells:
         own = np.einsum("ij,ij->i", queries.z, queries.z)
         whole = (queries.squares * (1 + _SLACK)).astype(np.float32)
         asked = np.stack([own, np.sqrt(own), whole, queries.rest.astype(np.float32)])
-        doubt = (self.centres.shape[1] + 16) * _ROUNDING + _SLACK
-        return near(self.centres @ queries.z.T, told, asked, is_inner, doubt)
+        doubt = 1.1 * (self.centres.shape[1] + 16) * _ROUNDING + _SLACK
+        return near(self.centres @ queries.z.T, told, asked, is_inner, doubt, 1.1 * self.doubt)
 
 
 def trained(rows: Floats, count: int, passes: int = _PASSES) -> Floats:
@@ -79,8 +81,8 @@ def nearest(z: Floats, centres: Floats) -> Labels:
     return labels
 
 
-def spread(seen: Seen, labels: Labels, centres: Floats) -> Doubles:
-    """(count,) how far rows are from the centres of their cells, rounded up."""
+def spread(seen: Seen, labels: Labels, centres: Floats, frame: Frame) -> Doubles:
+    """(count,) no less than how far rows are from the centres of their cells."""
     gaps = seen.z - centres[labels]
     far: Doubles = np.sqrt(np.einsum("ij,ij->i", gaps, gaps, dtype=np.float64)) * (1 + _SLACK)
-    return far + _SLACK * np.sqrt(seen.squares)
+    return far + (_SLACK + 3 * frame.doubt) * (np.sqrt(seen.squares) + frame.far)

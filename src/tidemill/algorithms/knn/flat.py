@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from tidemill.algorithms.base import Each
-from tidemill.algorithms.knn.exact import Searcher, searcher
+from tidemill.algorithms.knn.exact import Searcher, joined
+from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
 from tidemill.kernels.knn import Int32, straight
 
@@ -50,9 +49,5 @@ class FlatSearch:
 
     def _straight(self, queries: Floats, k: int, each: Each) -> tuple[Floats, Int32]:
         blocks = [queries[at : at + _QUERIES] for at in range(0, len(queries), _QUERIES)]
-        parts = list(each(lambda block: straight(self._rows, block, k, self._is_inner), blocks))
-        if len(parts) == 1:
-            return parts[0]  # type: ignore[no-any-return]
-        none = np.empty((0, k), np.float32), np.empty((0, k), np.int32)
-        distances, found = zip(none, *parts, strict=True)
-        return np.concatenate(distances), np.concatenate(found)
+        parts = each(lambda block: straight(self._rows, block, k, self._is_inner), blocks)
+        return joined(parts, k)

@@ -62,7 +62,12 @@ class Frame:
         if self.basis is None:
             return 0.0
         rounding = math.sqrt(self.directions) * (len(self.centre) + 4) + 4 * self.directions
-        return _ROUNDING * rounding
+        return 1.1 * _ROUNDING * rounding
+
+    @property
+    def far(self) -> float:
+        """A length beside which the rounding of the centre's products in float64 is nothing."""
+        return 2.0**-20 * self.unit * float(np.linalg.norm(self.centre.astype(np.float64)))
 
     def rows(self, vectors: Floats) -> Seen:
         """Rows of an index."""

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Each
-from tidemill.algorithms.knn.exact import searcher
+from tidemill.algorithms.knn.exact import joined
 from tidemill.algorithms.knn.frame import Frame, centred
+from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
 from tidemill.errors import Missing
 from tidemill.kernels.knn import LANES, MOST_COLUMNS, Int32, has_bytes
@@ -62,11 +63,7 @@ class NavigableSearch:
     def search(self, queries: Floats, k: int, each: Each = map) -> tuple[Floats, Int32]:
         """(queries, k) distances, ascending, and whose they are."""
         blocks = range(0, len(queries), _QUERIES)
-        parts = list(each(lambda at: self._block(queries[at : at + _QUERIES], k), blocks))
-        if not parts:
-            return np.empty((0, k), np.float32), np.empty((0, k), np.int32)
-        distances, found = zip(*parts, strict=True)
-        return np.concatenate(distances), np.concatenate(found)
+        return joined(each(lambda at: self._block(queries[at : at + _QUERIES], k), blocks), k)
 
     def _block(self, queries: Floats, k: int) -> tuple[Floats, Int32]:
         try:

@@ -8,7 +8,8 @@ import numpy as np
 
 from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.cells import nearest, trained
-from tidemill.algorithms.knn.exact import Searcher, searcher
+from tidemill.algorithms.knn.exact import Searcher
+from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
 from tidemill.kernels.knn import Int32
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.cells import nearest, trained
-from tidemill.algorithms.knn.exact import Searcher, searcher
+from tidemill.algorithms.knn.exact import Searcher, joined
 from tidemill.algorithms.knn.inverted import dealt
+from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
 from tidemill.kernels.knn import Int32
 from tidemill.kernels.knn_pq import WORDS, Coded
@@ -63,11 +64,7 @@ class QuantisedSearch:
         filled = np.zeros((len(queries), columns), np.float32)
         filled[:, : queries.shape[1]] = queries
         blocks = range(0, len(queries), _QUERIES)
-        parts = list(each(lambda at: self._block(filled[at : at + _QUERIES], k), blocks))
-        if not parts:
-            return np.empty((0, k), np.float32), np.empty((0, k), np.int32)
-        distances, found = zip(*parts, strict=True)
-        return np.concatenate(distances), np.concatenate(found)
+        return joined(each(lambda at: self._block(filled[at : at + _QUERIES], k), blocks), k)
 
     def _block(self, queries: Floats, k: int) -> tuple[Floats, Int32]:
         cells = len(self.centres)
