@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,14 @@ class Mill:
         self.reconciler = Reconciler(
             self.verbs, self.home, workers, self.health, most_workers=self.most_workers
         )
+
+    @contextmanager
+    def losing_what_it_writes(self) -> Iterator[None]:
+        """As if the reconciler were killed just before it writes down what it has done."""
+        told = self.store.update
+        self.store.update = lambda row: row  # type: ignore[method-assign]
+        yield
+        self.store.update = told  # type: ignore[method-assign]
 
     def listen(self) -> None:
         self.wakeup = Wakeup(self.home.socket("control"))

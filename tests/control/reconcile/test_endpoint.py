@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,25 @@ def test_a_dead_replica_is_started_again(mill: Mill) -> None:
     mill.until(lambda: pids(mill, "mill") - {victim, other} and ready(mill, "mill") == 2)
     assert other in pids(mill, "mill")
     assert mill.endpoint("mill").status == "InService"
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_a_replica_restarted_by_a_control_plane_that_died_then_comes_back(
+    mill: Mill, rounds: int
+) -> None:
+    mill.serve("mill")
+    mill.until_endpoint("mill", "InService")
+    [handle] = mill.handles(mill.endpoint("mill"))
+    os.kill(int(handle.split(":")[0]), signal.SIGKILL)
+    mill.until(lambda: mill.engine.look(handle), tick=False)
+    for _ in range(rounds):
+        mill.reconciler.tick()
+    with mill.losing_what_it_writes():
+        mill.reconciler.tick()
+    time.sleep(0.3)  # what it has started may tell that it is ready
+    mill.restart()
+    mill.until(lambda: ready(mill, "mill"))
+    assert answer(mill, "mill") == "s3://mill-model"
 
 
 def test_only_the_living_are_in_the_routes_while_there_are_any(mill: Mill) -> None:

@@ -37,9 +37,10 @@ def advance(
     for effect in step.effects:
         if isinstance(effect, Stop):
             workers.stop(known.replicas[effect.worker].handle, effect.grace)
-        elif effect.worker in old.replicas:
-            # Others are written down first and started in the next round: were we to die between
-            # a start and its note, nobody would know whose process that is.
+        elif effect.worker in old.replicas and not old.replicas[effect.worker].handle:
+            # Others are written down first, as new or as ended, and started in the next round: were
+            # we to die between a start and its note, nobody would know whose process that is, and
+            # what it has told would be taken for the last words of the one before it.
             task = endpoint.task(row, state, effect.worker, home)
             handle = workers.start(_place(state, effect.worker), task)
             state = plan.launched(state, effect.worker, handle, now)
@@ -79,9 +80,11 @@ def _look(
 
 
 def _listen(state: plan.EndpointState, workers: Workers) -> plan.EndpointState:
+    """Take in what replicas tell; one that ended before it was written down says nothing more."""
     replicas = dict(state.replicas)
     for id, replica in replicas.items():
         events, end = workers.events(_place(state, id), replica.read)
         if end > replica.read:
-            replicas[id] = replace(plan.observe(replica, events), read=end)
+            told = plan.observe(replica, events) if replica.handle else replica
+            replicas[id] = replace(told, read=end)
     return replace(state, replicas=replicas)

@@ -90,7 +90,7 @@ class Reconciler:
         self._publish(steps)
         for row, step in steps:
             self._write(row, step)
-        if any(step is not None and _has_new(row, step) for row, step in steps):
+        if any(step is not None and _has_idle(row, step) for row, step in steps):
             self._verbs.wake()  # written down, and now to be started
         return not jobs and all(step is not None and _settled(step) for _, step in steps)
 
@@ -161,8 +161,13 @@ class Reconciler:
         self._verbs.store.delete(row, arn=arn)
 
 
-def _has_new(row: Row, step: EndpointStep) -> bool:
-    return bool(step.state.replicas.keys() - row.document["state"]["replicas"].keys())
+def _has_idle(row: Row, step: EndpointStep) -> bool:
+    """Whether a replica has just been made, or has just ended."""
+    before = row.document["state"]["replicas"]
+    return any(
+        not replica.handle and (id not in before or before[id]["handle"])
+        for id, replica in step.state.replicas.items()
+    )
 
 
 def _settled(step: EndpointStep) -> bool:
