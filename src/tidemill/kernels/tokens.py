@@ -117,6 +117,8 @@ def count(
     check(lines)
     _check_room(room, sizes)
     _check_ngrams(word_ngrams)
+    if not 0 <= first < len(lines.offsets):
+        raise ValueError("the first line must be there")
     if amounts is not None and len(amounts) != len(lines.offsets) - 1:
         raise ValueError("there must be an amount for each line")
     prefix = np.frombuffer(label, np.uint8)
