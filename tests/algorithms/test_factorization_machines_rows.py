@@ -86,10 +86,10 @@ def test_a_row_that_weighs_two_counts_as_two_in_its_mini_batch() -> None:
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        ([0, 1, 2, 1], r"0 or 1; row 2 .*got 2\.0"),
-        ([0, 1, 1, -1], r"0 or 1; row 3 .*got -1\.0"),
-        ([0.5, 1, 1, 0], r"0 or 1; row 0 .*got 0\.5"),
-        ([0, np.nan, 1, 0], r"0 or 1; row 1 .*got nan"),
+        ([0, 1, 2, 1], r"0 or 1; row 3 .*got 2\.0"),
+        ([0, 1, 1, -1], r"0 or 1; row 4 .*got -1\.0"),
+        ([0.5, 1, 1, 0], r"0 or 1; row 1 .*got 0\.5"),
+        ([0, np.nan, 1, 0], r"0 or 1; row 2 .*got nan"),
         ([[0, 1]] * 4, "one label"),
         (None, "must have a label"),
     ],
@@ -108,7 +108,7 @@ def test_the_row_of_a_bad_label_is_counted_from_the_start_of_the_pass() -> None:
     algorithm, rows = machine(BINARY), pairs(10, BINARY)
     state = algorithm.update(algorithm.start(), rows)
     bad = replace(rows, labels=np.array([0] * 9 + [3], np.float32))
-    with pytest.raises(InvalidData, match=r"row 19 .*got 3\.0"):
+    with pytest.raises(InvalidData, match=r"row 20 .*got 3\.0"):
         algorithm.update(state, bad)
 
 
@@ -140,7 +140,7 @@ def test_features_that_are_no_numbers_are_refused(bad: float) -> None:
     rows.dense()[7, 3] = bad
     algorithm = machine()
     for features in (rows.features, to_csr(rows.dense())):
-        with pytest.raises(InvalidData, match=r"row 7 of this pass, feature 3"):
+        with pytest.raises(InvalidData, match=r"row 8 of this pass, feature 4"):
             algorithm.update(algorithm.start(), replace(rows, features=features))
 
 

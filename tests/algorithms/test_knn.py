@@ -398,7 +398,7 @@ def test_rows_of_another_width_are_refused() -> None:
         algorithm.merge(learned(), algorithm.update(algorithm.start(), narrow))
     with pytest.raises(InvalidData, match="rows must have 8 features"):
         trained().predict(narrow)
-    with pytest.raises(Invalid, match="rows must have 5 features"):
+    with pytest.raises(Invalid, match="feature_dim must be 8, .* got 5"):
         knn(feature_dim=5).reopen(learned())
     with pytest.raises(InvalidData, match="rows must have 5 features"):
         knn(feature_dim=5).update(knn(feature_dim=5).start(), Batch(ROWS, LABELS))

@@ -33,7 +33,7 @@ def test_a_wrong_label_is_named_with_its_row(
     kind: str, label: float, wanted: str, row: int
 ) -> None:
     rows = spoiled(binary(300), row, label)
-    with pytest.raises(InvalidData, match=f"{wanted}.*row {row} .*got {label}"):
+    with pytest.raises(InvalidData, match=f"{wanted}.*row {row + 1} .*got {label}"):
         train(kind, rows, num_classes=3, mini_batch_size=100, num_point_for_scaler=150)
 
 
@@ -44,7 +44,7 @@ def test_a_feature_that_is_no_number_is_named_with_its_place(value: float, spars
     features = np.array(rows.features)
     features[217, 3] = value
     bad = Batch(to_csr(features) if sparse else features, rows.labels)
-    with pytest.raises(InvalidData, match=f"row 217 .*feature 3 .*got {value}"):
+    with pytest.raises(InvalidData, match=f"row 218 .*feature 4 .*got {value}"):
         train("regressor", bad, mini_batch_size=100, num_point_for_scaler=150)
 
 
@@ -52,12 +52,12 @@ def test_a_bad_feature_among_the_first_rows_is_named_too() -> None:
     rows = numbers(300)
     features = np.array(rows.features)
     features[7, 2] = np.nan
-    with pytest.raises(InvalidData, match="row 7 .*feature 2"):
+    with pytest.raises(InvalidData, match="row 8 .*feature 3"):
         train("regressor", Batch(features, rows.labels), mini_batch_size=100)
 
 
 def test_a_bad_validation_row_is_named() -> None:
-    with pytest.raises(InvalidData, match="row 9 .*got 7"):
+    with pytest.raises(InvalidData, match="row 10 .*got 7"):
         train("binary_classifier", binary(300), spoiled(binary(50), 9, 7.0))
 
 

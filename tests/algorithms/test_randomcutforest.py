@@ -185,9 +185,9 @@ def test_numbers_that_cannot_be_used_are_told_of(value: float) -> None:
     rows = normal(100)
     model = algorithm(3).finalize(learned(rows))
     rows[50, 2] = value
-    with pytest.raises(InvalidData, match="column 2 of row 50"):
+    with pytest.raises(InvalidData, match="feature 3 of row 51"):
         learned(rows)
-    with pytest.raises(InvalidData, match="column 2 of row 50"):
+    with pytest.raises(InvalidData, match="feature 3 of row 51"):
         model.predict(Batch(rows))
 
 
@@ -200,7 +200,7 @@ def test_rows_of_another_width_are_told_of_everywhere() -> None:
         model.predict(wide)
     with pytest.raises(InvalidData, match="3 features"):
         algo.evaluate(model, replace(wide, labels=np.zeros(10, np.float32)))
-    with pytest.raises(Invalid, match="4 features"):
+    with pytest.raises(Invalid, match="feature_dim must be 3, .* got 4"):
         algorithm(4).reopen(learned(normal(100)))
 
 

@@ -65,6 +65,8 @@ ARRAYS = hnp.arrays(
     hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
 )
 
+INTEGERS = st.integers(-(2**63), 2**64 - 1)
+
 
 @given(ARRAYS)
 def test_an_array_comes_back_with_its_type_and_shape(array: NDArray[Any]) -> None:
@@ -76,13 +78,13 @@ def test_an_array_comes_back_with_its_type_and_shape(array: NDArray[Any]) -> Non
 @given(
     st.builds(
         tree,
-        count=st.integers(),
+        count=INTEGERS,
         share=st.floats(allow_nan=False),
         is_wet=st.booleans(),
         maybe=st.none() | ARRAYS,
         either=st.none() | st.builds(Leaf, ARRAYS, st.text()) | st.builds(Other, st.floats(0, 1)),
         many=st.lists(st.builds(Leaf, ARRAYS), max_size=3).map(tuple),
-        pair=st.tuples(st.integers(), st.text()),
+        pair=st.tuples(INTEGERS, st.text()),
         named=st.dictionaries(st.text(), st.builds(Leaf, ARRAYS), max_size=3),
         by_word=st.dictionaries(st.text(), st.floats(0, 1), max_size=3),
         perhaps=st.none() | st.dictionaries(st.text(), st.builds(Leaf, ARRAYS), max_size=2),

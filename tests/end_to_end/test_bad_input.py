@@ -21,7 +21,7 @@ from tidemill.sdk.naming import fresh_name
 from tidemill.sdk.train import train
 from tidemill.sdk.training_job import JobFailed, TrainingJob
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 ROLE = "arn:aws:iam::123456789012:role/any"
 CSV = "text/csv;label_size=0"
 GOOD_ROWS = b"1,2\n3,4\n5,6\n7,8\n"

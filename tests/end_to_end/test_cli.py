@@ -17,7 +17,7 @@ from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform, clean_environment, start, tidemill
 from tidemill.sdk.training_job import TrainingJob
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.conftest import Platform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 
 
 def without_telemetry(folder: Path) -> Path:
@@ -46,3 +46,7 @@ def test_a_script_with_nothing_but_boto3_trains_hosts_asks_and_cleans_up(
 
 def test_the_published_sagemaker_sdk_trains_deploys_and_predicts(platform: Platform) -> None:
     assert "3 clusters" in run("sagemaker_sdk.py", platform)
+
+
+def test_its_classes_of_the_built_in_algorithms_train_and_answer(platform: Platform) -> None:
+    assert run("sagemaker_algorithms.py", platform)

@@ -18,7 +18,7 @@ PAGES = [
     "how-to/input-modes.md",
     "how-to/update-a-model.md",
 ]
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -19,7 +19,7 @@ from tests.end_to_end.conftest import Platform
 from tidemill import registry
 from tidemill.data.recordio.encode import records
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 BUCKET = "modes"
 ROLE = "arn:aws:iam::123456789012:role/service-role/Anything"
 DRAWS = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from tidemill.errors import Invalid, InvalidHyperparameter, NotFound, NotReady
 from tidemill.sdk.endpoint import Endpoint
 from tidemill.sdk.training_job import JobFailed, TrainingJob
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 POINTS = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from tidemill.spec.channel import Channel
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.training_job import TrainingJob
 
-KILLS, LEAST_KILLS = 20, 5
+KILLS, LEAST_KILLS = 12, 5
 DICE = np.random.default_rng(5)
 ROWS = (DICE.normal(size=(400_000, 8)) + DICE.integers(0, 9, (400_000, 1))).astype(np.float32)
 LABELS = (ROWS.sum(axis=1) > 32).astype(np.float32)
@@ -59,12 +61,13 @@ def killed(place: Place, asked: TrainingJob, kills: int, seed: int) -> int:
     struck = 0
     while running:
         host = dice.choice(list(running))
+        if struck == kills:
+            running[host].wait(timeout=120)
+        elif struck % 2:
+            until_saved(running[host], homes[host])
         try:
-            # From before the worker has read its task to well within its training; the first ones
-            # soon, for on a quick machine the job would be over.
-            longest = 0.4 if struck < LEAST_KILLS else 0.8
-            patience = dice.uniform(0.05, longest) if struck < kills else 120
-            running[host].wait(timeout=patience)
+            # From before the worker has read its task to amid its start, or amid its training.
+            running[host].wait(timeout=dice.uniform(0.0, 0.05 if struck % 2 else 0.5))
         except subprocess.TimeoutExpired:
             running[host].kill()
             running[host].wait()
@@ -74,6 +77,21 @@ def killed(place: Place, asked: TrainingJob, kills: int, seed: int) -> int:
         elif running[host].poll() is not None:
             running[host] = start("train", homes[host])
     return struck
+
+
+def until_saved(process: subprocess.Popen[bytes], home: WorkerHome) -> None:
+    """Wait for a new checkpoint, or the end."""
+    before = saved(home)
+    while saved(home) == before and process.poll() is None:
+        time.sleep(0.002)
+
+
+def saved(home: WorkerHome) -> set[tuple[str, int]]:
+    found = set()
+    for path in home.checkpoints.glob("**/*"):
+        with suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
 
 
 def done(home: WorkerHome) -> bool:

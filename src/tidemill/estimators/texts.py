@@ -1,0 +1,66 @@
+"""Texts of any kind as lines of words: what the estimators of text read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tidemill.data.text import Text, text_of
+from tidemill.estimators.base import InvalidInput
+
+Preprocessor = Callable[[str], str]
+_LABEL, _HARMLESS = b"__label__", b"__label_ _"
+_KEPT = frozenset(b"'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_TO_WORDS = bytes(c if c in _KEPT or c >= 128 else 32 for c in range(256))
+_TO_LINE = bytes(32 if c in (0, 10) else c for c in range(256))
+
+
+def words_of(text: str) -> str:
+    """The text in lower case with blanks for all that is in no word.
+
+    >>> words_of("Don't: a Kettle, twice!").split()
+    ["don't", 'a', 'kettle', 'twice']
+    """
+    return _words(text).decode("utf-8", "replace")
+
+
+def lines_of(
+    texts: Iterable[str | Sequence[str]], preprocessor: Preprocessor | None, name: str
+) -> Text:
+    """A line for each text. Raises InvalidInput for what is none.
+
+    A text is a string, that ``preprocessor`` (``words_of`` where None) makes words between blanks
+    of, or a list of its words, taken as they are. name: of the estimator, for errors
+    """
+    if isinstance(texts, str | bytes):
+        raise InvalidInput(
+            f"{name}: texts must be an iterable of texts",
+            got=f"one {type(texts).__name__}",
+            do="Put it into a list.",
+        )
+    return text_of([_line(text, preprocessor, name, at) for at, text in enumerate(texts)])
+
+
+def _line(text: Any, preprocessor: Preprocessor | None, name: str, at: int) -> bytes:
+    if isinstance(text, str):
+        return _words(text) if preprocessor is None else _as_is(preprocessor(text))
+    if isinstance(text, Sequence) and all(isinstance(word, str) for word in text):
+        return _as_is(" ".join(text))
+    raise InvalidInput(
+        f"{name}: text {at} must be a string, or a list of words",
+        got=type(text).__name__,
+        do="Leave missing texts out, or give empty strings for them.",
+    )
+
+
+def _words(text: str) -> bytes:
+    return _unlabelled(text.lower().encode("utf-8", "replace").translate(_TO_WORDS))
+
+
+def _as_is(text: str) -> bytes:
+    return _unlabelled(text.encode("utf-8", "replace").translate(_TO_LINE))
+
+
+def _unlabelled(line: bytes) -> bytes:
+    """Without words that would be taken for labels."""
+    return line.replace(_LABEL, _HARMLESS) if _LABEL in line else line
