@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests.workers.places import Place, csv_bytes, exit_of, job, recordio_bytes, train_here
 from tidemill import registry
-from tidemill.algorithms.asked import rule_of
+from tidemill.algorithms.hyperparameters import rule_of
 from tidemill.artifact import archive
 from tidemill.artifact.codec import from_bytes
 from tidemill.data.batch import Batch

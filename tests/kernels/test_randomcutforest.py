@@ -214,5 +214,5 @@ def test_damaged_trees_are_refused_or_harmless() -> None:
 )
 def test_arrays_that_do_not_belong_together_are_refused(change: Any) -> None:
     rows = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="belong together|must be|of trees"):
         lay_out(change(forest(rows, 2)), rows, 20)

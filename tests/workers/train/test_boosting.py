@@ -151,12 +151,12 @@ def test_hosts_that_share_the_rows_leave_the_model_of_all(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.serial
-@pytest.mark.parametrize(("rounds", "subsample", "most"), [(900, 1, 2), (400, 0.8, 1)])
+@pytest.mark.parametrize(("rounds", "subsample", "most"), [(250, 1, 2), (150, 0.8, 1)])
 def test_a_job_killed_amid_its_rounds_ends_in_the_same_bytes(
     tmp_path: Path, rounds: int, subsample: float, most: int
 ) -> None:
-    rows = np.tile(TABLE, (10, 1)) + DICE.normal(size=(40_000, 7)).astype("f4") * 0.01
-    rows[:, 0] = np.tile(LABELS, 10)
+    rows = np.tile(TABLE, (50, 1)) + DICE.normal(size=(200_000, 7)).astype("f4") * 0.01
+    rows[:, 0] = np.tile(LABELS, 50)
     npy = io.BytesIO()
     np.save(npy, rows)
     asked = job(
@@ -173,7 +173,7 @@ def test_a_job_killed_amid_its_rounds_ends_in_the_same_bytes(
         process = start("train", home)
         told = log_of(home).count("\n[")
         while process.poll() is None:
-            if kills < most and log_of(home).count("\n[") > told + 100:
+            if kills < most and log_of(home).count("\n[") > told + 60:
                 process.kill()
                 kills += 1
                 process.wait()
