@@ -6,13 +6,14 @@ belongs. It is put together again from the declared types alone, so reading neve
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Protocol, TypeVar, get_args, get_origin, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,25 @@ from tidemill.errors import InvalidData
 
 T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
-_DAMAGE = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_DAMAGE = (
+    SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+    OverflowError,
+)  # fmt: skip
+_INTEGERS = range(-(2**63), 2**64)
 _ARRAY = "$array"
 _MAPPING = "$mapping"
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A dataclass that can tell whether its fields belong together.
+
+    Bytes that claim to be one may hold anything: once they are put together, with every field of
+    its declared type, ``check`` raises ValueError where lengths do not fit, or indices lead
+    nowhere.
+    """
+
+    def check(self) -> None: ...
 
 
 def to_bytes(value: Any) -> bytes:
@@ -47,7 +64,7 @@ def from_bytes(kind: type[T], blob: bytes) -> T:
     try:
         header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
         skeleton = json.loads(header["__metadata__"]["skeleton"])
-        value: T = _put_together(kind, skeleton, load_arrays(blob))
+        value: T = _put_together(kind, skeleton, load_arrays(blob), "")
     except _DAMAGE as error:
         raise InvalidData(
             f"a saved {kind.__name__}", got=f"{type(error).__name__}: {error}", do="Save it again."
@@ -78,34 +95,76 @@ def _take_apart(value: Any, path: str, arrays: Arrays) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _put_together(kind: Any, part: Any, arrays: Arrays) -> Any:
-    if isinstance(part, dict) and set(part) == {_ARRAY}:
-        return arrays[part[_ARRAY]]
+def _put_together(kind: Any, part: Any, arrays: Arrays, place: str) -> Any:
+    """A value of a declared kind, or ValueError. place: which, for errors"""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _choose(inner, part, arrays)
-    if isinstance(part, dict) and set(part) == {_MAPPING}:
-        of = inner[1] if len(inner) == 2 else Any
-        return {k: _put_together(of, v, arrays) for k, v in part[_MAPPING].items()}
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _put_together(hints[name], v, arrays) for name, v in part.items()})
-    if origin is tuple:
+        return _choose(inner, part, arrays, place)
+    if origin is np.ndarray:
+        return _array(inner[-1], part, arrays, place)
+    if origin is tuple and isinstance(part, list):
         kinds = inner[:1] * len(part) if len(inner) == 2 and inner[1] is Ellipsis else inner
-        return tuple(_put_together(k, v, arrays) for k, v in zip(kinds, part, strict=True))
+        pairs = enumerate(zip(kinds, part, strict=True))
+        return tuple(_put_together(k, v, arrays, f"{place}.{at}") for at, (k, v) in pairs)
+    if origin in (Mapping, dict) and isinstance(part, dict) and set(part) == {_MAPPING}:
+        named = part[_MAPPING].items()
+        return {k: _put_together(inner[1], v, arrays, f"{place}.{k}") for k, v in named}
+    if is_dataclass(kind) and isinstance(kind, type) and isinstance(part, dict):
+        return _whole(kind, part, arrays, place)
+    return _scalar(kind, part, place)
+
+
+def _whole(kind: type[Any], part: dict[str, Any], arrays: Arrays, place: str) -> Any:
+    """A dataclass, which is asked itself whether its fields belong together."""
+    hints = typing.get_type_hints(kind)
+    if set(part) - set(hints):
+        raise ValueError(f"{place or 'a value'} has fields {sorted(set(part) - set(hints))}")
+    given = {n: _put_together(hints[n], v, arrays, f"{place}.{n}") for n, v in part.items()}
+    value = kind(**given)
+    if isinstance(value, Checked):
+        value.check()
+    return value
+
+
+def _array(of: Any, part: Any, arrays: Arrays, place: str) -> NDArray[Any]:
+    if not (isinstance(part, dict) and set(part) == {_ARRAY}):
+        raise ValueError(f"{place} is no array")
+    array, wanted = arrays[part[_ARRAY]], get_args(of)[0]
+    if wanted is not Any and not np.issubdtype(array.dtype, wanted):
+        raise ValueError(f"{place} is an array of {array.dtype}, not of {wanted.__name__}")
+    return array
+
+
+def _scalar(kind: Any, part: Any, place: str) -> Any:
+    fits = {
+        bool: isinstance(part, bool),
+        int: type(part) is int and part in _INTEGERS,
+        float: type(part) is float or (type(part) is int and part in _INTEGERS),
+        str: isinstance(part, str),
+    }
+    if get_origin(kind) is typing.Literal:
+        fits[kind] = part in get_args(kind)
+    if not fits.get(kind, False):
+        raise ValueError(f"{place or 'a value'} is {str(part)[:80]!r}, no {_name(kind)}")
     return part
 
 
-def _choose(kinds: tuple[Any, ...], part: Any, arrays: Arrays) -> Any:
+def _choose(kinds: tuple[Any, ...], part: Any, arrays: Arrays, place: str) -> Any:
     """Of a union, the member that fits: None, the dataclass with these fields, the rest."""
-    if part is None:
+    if part is None and type(None) in kinds:
         return None
-    for kind in kinds:
-        if (
-            is_dataclass(kind)
-            and isinstance(part, dict)
-            and {f.name for f in fields(kind)} == set(part)
-        ):
-            return _put_together(kind, part, arrays)
-    plain = [k for k in kinds if k is not type(None) and not is_dataclass(k)]
-    return _put_together(plain[0], part, arrays) if len(plain) == 1 else part
+    whole = [k for k in kinds if is_dataclass(k)]
+    if isinstance(part, dict) and set(part) not in ({_ARRAY}, {_MAPPING}):
+        plain = [k for k in whole if {f.name for f in fields(k)} == set(part)] or whole
+    else:
+        plain = [k for k in kinds if k is not type(None) and k not in whole]
+    for kind in plain[:-1]:
+        with contextlib.suppress(ValueError):
+            return _put_together(kind, part, arrays, place)
+    if not plain:
+        raise ValueError(f"{place} is {str(part)[:80]!r}")
+    return _put_together(plain[-1], part, arrays, place)
+
+
+def _name(kind: Any) -> str:
+    return str(getattr(kind, "__name__", kind))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
 from tidemill.kernels.load import (
     DOUBLES,
     FLOATS,
@@ -90,6 +91,19 @@ class Trees:
     child: Int32
     leaf_row: Int32
     leaf_mass: Int32
+
+    def check(self) -> None:
+        """Raise ValueError unless arrays are as long as the trees' nodes say."""
+        sound.shaped("nodes", self.nodes, None)
+        sound.shaped("column", self.column, None)
+        nodes = len(self.column)
+        leaves = nodes + len(self.nodes)
+        sound.shaped("cut", self.cut, nodes)
+        sound.shaped("child", self.child, nodes, 2)
+        sound.shaped("leaf_row", self.leaf_row, leaves)
+        sound.shaped("leaf_mass", self.leaf_mass, leaves)
+        sound.within("nodes", self.nodes, 0, _MOST_NODES)
+        sound.require(len(self.nodes) > 0 and int(self.nodes.sum()) == nodes, "nodes are of trees")
 
 
 def grow(rows: Floats, members: Int32, key: int) -> Trees:
@@ -190,22 +204,13 @@ def score(walk: Walk, rows: Floats) -> Doubles | None:
 
 
 def _check(trees: Trees, rows: Floats, mass: int) -> None:
-    """That arrays are as long as the trees' nodes say; ``lay_out`` looks at what is in them."""
-    nodes = len(trees.column)
-    leaves = nodes + len(trees.nodes)
-    shapes = {
-        "nodes": (np.int64, (len(trees.nodes),)),
-        "column": (np.int32, (nodes,)),
-        "cut": (np.float32, (nodes,)),
-        "child": (np.int32, (nodes, 2)),
-        "leaf_row": (np.int32, (leaves,)),
-        "leaf_mass": (np.int32, (leaves,)),
-    }
+    """That arrays belong together; ``lay_out`` looks at what is in them."""
+    trees.check()
+    numbers = trees.column, trees.child, trees.leaf_row, trees.leaf_mass
     is_whole = (
-        all((a := getattr(trees, n)).dtype == t and a.shape == s for n, (t, s) in shapes.items())
-        and len(trees.nodes) > 0
-        and 0 <= int(trees.nodes.min()) <= int(trees.nodes.max()) < _MOST_NODES
-        and int(trees.nodes.sum()) == nodes
+        trees.nodes.dtype == np.int64
+        and trees.cut.dtype == np.float32
+        and all(array.dtype == np.int32 for array in numbers)
         and rows.dtype == np.float32
         and rows.ndim == 2
         and rows.size > 0

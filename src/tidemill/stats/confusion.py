@@ -38,11 +38,11 @@ class Confusion:
 
     def merge(self, other: Confusion) -> Confusion:
         """Of both sets of rows."""
-        return Confusion(
-            self.true_positive + other.true_positive,
-            self.false_positive + other.false_positive,
-            self.positive + other.positive,
-            self.negative + other.negative,
+        return Confusion(  # arrays even of no axes, which sums of would else be numbers
+            np.asarray(self.true_positive + other.true_positive),
+            np.asarray(self.false_positive + other.false_positive),
+            np.asarray(self.positive + other.positive),
+            np.asarray(self.negative + other.negative),
         )
 
     def accuracy(self) -> Doubles:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tidemill.kernels import sound
 
 Doubles = NDArray[np.float64]
 
@@ -26,6 +29,15 @@ class Moments:
     mean: Doubles
     scatter: Doubles
     nonzero: Doubles
+
+    def check(self) -> None:
+        for name in ("mean", "scatter", "nonzero"):
+            sound.shaped(name, getattr(self, name), *self.mean.shape[:1])
+        sound.shaped("mean", self.mean, None)
+        sound.finite("mean", self.mean)
+        sound.counted("scatter", self.scatter)
+        sound.counted("nonzero", self.nonzero)
+        sound.between("weight", self.weight, 0, sys.float_info.max)
 
     @staticmethod
     def none(columns: int) -> Moments:

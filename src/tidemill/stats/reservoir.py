@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
+
 Floats = NDArray[np.float32]
 Keys = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
@@ -42,6 +44,11 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def check(self) -> None:
+        sound.shaped("keys", self.keys, None)
+        sound.shaped("rows", self.rows, len(self.keys), None)
+        sound.shaped("labels", self.labels, len(self.keys), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Reservoir:
@@ -62,6 +69,18 @@ class Reservoir:
     seen: int = 0
     stream: int = 0
     drawn: int = 0
+
+    def check(self) -> None:
+        for part in self.parts:
+            sound.shaped("rows", part.rows, None, self.columns)
+            sound.shaped("labels", part.labels, None, self.width)
+        for name in ("size", "columns", "width", "seen", "drawn"):
+            sound.between(name, getattr(self, name), 0)
+        for name in ("bound", "stream"):
+            sound.between(name, getattr(self, name), 0, _EVERY)
+        held = sum(map(len, self.parts))
+        sound.require(held <= min(self.seen, self.size + self.size // _SPARE), "rows were seen")
+        sound.require(bool(self.stream) or not self.drawn, "rows are of a stream")
 
     def __len__(self) -> int:
         return min(self.size, sum(map(len, self.parts)))

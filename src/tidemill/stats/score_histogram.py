@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
 from tidemill.stats.confusion import Confusion
 
 Doubles = NDArray[np.float64]
@@ -24,6 +25,11 @@ class ScoreHistogram:
     """
 
     counts: Doubles
+
+    def check(self) -> None:
+        sound.shaped("counts", self.counts, None, 2, None)
+        sound.require(self.counts.shape[2] > 1, "there are bins")
+        sound.counted("counts", self.counts)
 
     @staticmethod
     def none(models: int, bins: int = BINS) -> ScoreHistogram:

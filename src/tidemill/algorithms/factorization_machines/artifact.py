@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,15 @@ def _unpacked(path: Path) -> tuple[bytes, bytes]:
             if sum(info.file_size for info in file.infolist()) > _MOST_BYTES:
                 raise _error(f"{FILE} of at most {_MOST_BYTES} bytes", "more")
             return file.read(PARAMS), file.read(SYMBOL)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        LookupError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:
         raise _error(f"{FILE}, a ZIP with {PARAMS} and {SYMBOL}", str(error)) from error
 
 

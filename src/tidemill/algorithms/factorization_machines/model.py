@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidemill.algorithms.base import Columns
-from tidemill.algorithms.factorization_machines.hyperparameters import BINARY
+from tidemill.algorithms.factorization_machines.hyperparameters import BINARY, REGRESSOR
 from tidemill.algorithms.factorization_machines.rows import rows_of
 from tidemill.data.batch import Batch, Floats
 from tidemill.kernels import factorization_machines as kernel
+from tidemill.kernels import sound
 
 _FARTHEST = np.float32(-80)
 
@@ -26,6 +27,12 @@ class FactorizationModel:
     bias: float
     linear: Floats
     factors: Floats
+
+    def check(self) -> None:
+        sound.require(self.predictor_type in (BINARY, REGRESSOR), "a known predictor_type")
+        sound.shaped("linear", self.linear, None)
+        sound.shaped("factors", self.factors, len(self.linear), None)
+        sound.require(len(self.linear) > 0, "a model has columns")
 
     @property
     def columns(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill.algorithms.factorization_machines import initial
 from tidemill.algorithms.factorization_machines.hyperparameters import (
@@ -76,6 +77,7 @@ def _narrowed(state: FactorizationState, factors: int) -> FactorizationState:
     """
     assert state.records is not None
     own, seen = factors_of(state), state.records[:, SEEN, None].astype(np.float64)
+    _check_finite(own.T @ (seen * own))
     _, axes = np.linalg.eigh(own.T @ (seen * own))
     turn = axes[:, ::-1][:, :factors].astype(np.float32)
     old, new = width_of(state.factors), width_of(factors)
@@ -85,6 +87,15 @@ def _narrowed(state: FactorizationState, factors: int) -> FactorizationState:
         taken = state.records[:, HEAD + part * old :][:, : state.factors]
         records[:, HEAD + part * new :][:, :factors] = _product(taken, axis)
     return replace(state, records=records, factors=factors)
+
+
+def _check_finite(products: NDArray[np.float64]) -> None:
+    if not np.isfinite(products).all():
+        raise Invalid(
+            f"{NAME}: num_factors can only be lowered of factors that are finite, and not huge",
+            got="others",
+            do="Leave num_factors as it was, or train a new model.",
+        )
 
 
 def _product(rows: Floats, by: Floats) -> Floats:

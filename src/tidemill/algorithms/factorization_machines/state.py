@@ -10,9 +10,11 @@ import numpy as np
 from tidemill.algorithms.factorization_machines.balance import Balance
 from tidemill.algorithms.factorization_machines.quality import Quality
 from tidemill.data.batch import Floats
-from tidemill.kernels.factorization_machines import HEAD, SEEN, WEIGHT
+from tidemill.kernels import sound
+from tidemill.kernels.factorization_machines import HEAD, SEEN, WEIGHT, stride_of, width_of
 
 _BLOCK = 1 << 16
+_MOST_FACTORS = 1 << 20
 _BORNE_OUT, _LEAST, _HOLD = 0.5, 0.01, 8.0
 """What part must be borne out · what is left of it at least · how much stronger the prior gets."""
 
@@ -46,6 +48,17 @@ class FactorizationState:
     left: float = 1.0
     held: Balance | None = None
     strength: float = 1.0
+
+    def check(self) -> None:
+        sound.require((self.records is None) == (self.bias is None), "features come with a bias")
+        sound.between("factors", self.factors, 0, _MOST_FACTORS)
+        sound.shaped("records", self.records, None, stride_of(width_of(self.factors)))
+        sound.shaped("bias", self.bias, HEAD)
+        if self.records is not None:
+            sound.require(len(self.records) > 0, "there are features")
+            sound.counted("entries seen", self.records[:, SEEN])
+        for name in ("steps", "epoch", "rows", "share", "weight", "past"):
+            sound.between(name, getattr(self, name), 0)
 
 
 def merged(left: FactorizationState, right: FactorizationState) -> FactorizationState:

@@ -11,6 +11,7 @@ from tidemill.algorithms.base import Columns, Each, Measure
 from tidemill.algorithms.kmeans.nearest import Labels, block_rows, labels_of, origin_of, rows_of
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 _FEW = 4
 
@@ -20,6 +21,10 @@ class KMeansModel:
     """k centres, (k, columns) float32."""
 
     centres: Floats
+
+    def check(self) -> None:
+        sound.shaped("centres", self.centres, None, None)
+        sound.require(self.centres.size > 0, "a model has centres, and these have columns")
 
     def predict(self, batch: Batch) -> Columns:
         """``closest_cluster`` and ``distance_to_cluster`` (Euclidean), float32, of each row."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tidemill.algorithms.kmeans import local_lloyd
 from tidemill.algorithms.kmeans.nearest import Doubles, Evidence
-from tidemill.algorithms.kmeans.summary import Summary
+from tidemill.algorithms.kmeans.summary import Summary, check
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,27 @@ class KMeansState:
     clusters: int = 0
     kept: Summary | None = None
     before: Summary | None = None
+
+    def check(self) -> None:
+        check(self.origin, self.centres, self.weights)
+        kept, columns = len(self.centres), self.columns
+        sound.require(self.centres.shape[1] == columns, "all centres are of one width")
+        if len(self.sums):
+            sound.shaped("sums", self.sums, kept, columns)
+            sound.shaped("counts", self.counts, kept)
+        for name, array in (("sums", self.sums), ("counts", self.counts)):
+            sound.finite(name, array)
+        if self.answer is not None:
+            sound.shaped("answer", self.answer, None, columns)
+            sound.shaped("origin", self.origin, columns)
+            sound.require(len(self.answer) > 0, "an answer has centres")
+            sound.finite("answer", self.answer)
+        if self.kept is not None:
+            sound.shaped("kept centres", self.kept.centres, None, columns)
+        for name in ("rows", "batches", "passes", "clusters"):
+            sound.between(name, getattr(self, name), 0)
+        for name in ("loss", "weight"):
+            sound.between(name, getattr(self, name), 0, sys.float_info.max)
 
     @property
     def follows(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from tidemill.algorithms.base import Each
 from tidemill.algorithms.kmeans import local_lloyd
 from tidemill.algorithms.kmeans.nearest import Doubles
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 
 _POOLING = local_lloyd.Settings(max_iter=10, tol=1e-3)
 
@@ -28,9 +30,26 @@ class Summary:
     loss: float
     rows: int
 
+    def check(self) -> None:
+        check(self.origin, self.centres, self.weights)
+        sound.between("loss", self.loss, 0, sys.float_info.max)
+        sound.between("rows", self.rows, 0)
+
     def times(self, share: float) -> Summary:
         """The same rows, each weighing this share of what it weighs."""
         return replace(self, weights=self.weights * share, loss=self.loss * share)
+
+
+def check(origin: Floats, centres: Floats, weights: Doubles) -> None:
+    """Raise ValueError unless these belong together."""
+    count, columns = len(weights), centres.shape[-1] if centres.ndim else 0
+    sound.shaped("centres", centres, count, columns)
+    sound.shaped("weights", weights, count)
+    # Before there is a row nothing is known of the origin, not even its width.
+    sound.shaped("origin", origin, columns if count else None)
+    sound.finite("centres", centres)
+    sound.counted("weights", weights)
+    sound.finite("origin", origin)
 
 
 def joined(left: Summary, right: Summary) -> Summary:

@@ -8,6 +8,7 @@ from tidemill.algorithms.base import Each
 from tidemill.algorithms.knn.exact import Searcher, joined
 from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.kernels.knn import Int32, straight
 
 _QUERIES = 8
@@ -20,6 +21,16 @@ class Flat:
     """rows : (rows, columns)"""
 
     rows: Floats
+
+    def check(self) -> None:
+        sound.shaped("rows", self.rows, None, None)
+        sound.require(self.rows.size > 0, "an index has rows, and these have columns")
+        sound.finite("rows", self.rows)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of a row as it is indexed."""
+        return len(self.rows), self.rows.shape[1]
 
     def open(self, is_inner: bool, k: int, each: Each = map) -> FlatSearch:
         """To be searched. k: neighbours that are usually asked for."""

@@ -19,6 +19,7 @@ from tidemill.algorithms.knn.frame import Frame, centred
 from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
 from tidemill.errors import Missing
+from tidemill.kernels import sound
 from tidemill.kernels.knn import LANES, MOST_COLUMNS, Int32, has_bytes
 from tidemill.kernels.knn_codes import Coding
 from tidemill.kernels.knn_graph import CODE, Graph, Int64, Room
@@ -41,6 +42,20 @@ class Navigable:
     begins: Int32
     entry: int
     beam: int
+
+    def check(self) -> None:
+        sound.shaped("rows", self.rows, None, None)
+        sound.require(self.rows.size > 0, "an index has rows, and these have columns")
+        sound.finite("rows", self.rows)
+        for name in ("offsets", "neighbors", "begins"):  # see ``Graph``, which looks into them
+            sound.shaped(name, getattr(self, name), None)
+        sound.between("beam", self.beam, 1)
+        sound.between("entry", self.entry, 0, len(self.rows) - 1)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of a row as it is indexed."""
+        return len(self.rows), self.rows.shape[1]
 
     def open(self, is_inner: bool, k: int, each: Each = map) -> NavigableSearch:
         """Ready to be searched; ValueError when the graph is damaged."""

@@ -11,6 +11,7 @@ from tidemill.algorithms.knn.cells import nearest, trained
 from tidemill.algorithms.knn.exact import Searcher
 from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.kernels.knn import Int32
 
 _BLOCK = 2048
@@ -28,6 +29,22 @@ class Inverted:
     cells: Int32
     centres: Floats
     probes: int
+
+    def check(self) -> None:
+        sound.shaped("rows", self.rows, None, None)
+        sound.require(self.rows.size > 0, "an index has rows, and these have columns")
+        sound.finite("rows", self.rows)
+        sound.shaped("cells", self.cells, len(self.rows))
+        sound.shaped("centres", self.centres, None, self.rows.shape[1])
+        sound.require(len(self.centres) > 0, "there are cells")
+        sound.within("cells", self.cells, 0, len(self.centres))
+        sound.finite("centres", self.centres)
+        sound.between("probes", self.probes, 1)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of a row as it is indexed."""
+        return len(self.rows), self.rows.shape[1]
 
     def open(self, is_inner: bool, k: int, each: Each = map) -> InvertedSearch:
         """Ready to be searched. k: neighbours that are usually asked for."""

@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 from tidemill.algorithms.base import Columns, Each
 from tidemill.algorithms.knn import vote
 from tidemill.algorithms.knn.flat import FlatSearch
-from tidemill.algorithms.knn.hyperparameters import CLASSIFIER, COSINE, L2, NAME
+from tidemill.algorithms.knn.hyperparameters import (
+    CLASSIFIER,
+    COSINE,
+    INNER_PRODUCT,
+    L2,
+    NAME,
+    REGRESSOR,
+)
 from tidemill.algorithms.knn.index import Index, Search, told
+from tidemill.algorithms.knn.quantised import Quantised
 from tidemill.algorithms.knn.reduction import Reduction
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 from tidemill.kernels.knn import Int32
 
 
@@ -32,6 +41,19 @@ class KnnModel:
     labels: Floats
     index: Index
     reduction: Reduction | None = None
+
+    def check(self) -> None:
+        sound.require(self.predictor_type in (CLASSIFIER, REGRESSOR), "a known predictor_type")
+        sound.require(self.index_metric in (L2, INNER_PRODUCT, COSINE), "a known index_metric")
+        sound.between("feature_dim", self.feature_dim, 1)
+        rows, columns = self.index.shape
+        sound.shaped("labels", self.labels, rows)
+        sound.between("k", self.k, 1, rows)
+        if self.reduction is not None:
+            sound.require(self.reduction.input_dim == self.feature_dim, "what rows are reduced of")
+        made = self.reduction.target_dim if self.reduction else self.feature_dim
+        least = columns - self.index.parts + 1 if isinstance(self.index, Quantised) else columns
+        sound.between("columns of a row as it is indexed", made, least, columns)
 
     def predict(self, batch: Batch) -> Columns:
         """``predicted_label`` of each row, and of its k neighbours, the nearest first,

@@ -14,6 +14,7 @@ from tidemill.algorithms.knn.exact import Searcher, joined
 from tidemill.algorithms.knn.inverted import dealt
 from tidemill.algorithms.knn.ready import searcher
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.kernels.knn import Int32
 from tidemill.kernels.knn_pq import WORDS, Coded
 
@@ -35,6 +36,31 @@ class Quantised:
     centres: Floats
     words: Floats
     probes: int
+
+    def check(self) -> None:
+        sound.shaped("codes", self.codes, None, None)
+        rows, parts = self.codes.shape
+        sound.shaped("words", self.words, parts, None, None)
+        sound.require(rows > 0 and self.words.size > 0, "an index has rows and words")
+        count, width = self.words.shape[1:]
+        sound.between("words of a part", count, 1, WORDS)
+        sound.within("codes", self.codes, 0, count)
+        sound.shaped("centres", self.centres, None, parts * width)
+        sound.require(len(self.centres) > 0, "there are cells")
+        sound.shaped("cells", self.cells, rows)
+        sound.within("cells", self.cells, 0, len(self.centres))
+        sound.finite("centres", self.centres)
+        sound.finite("words", self.words)
+        sound.between("probes", self.probes, 1)
+
+    @property
+    def parts(self) -> int:
+        return int(self.codes.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of a row as it is indexed."""
+        return len(self.codes), self.centres.shape[1]
 
     def open(self, is_inner: bool, k: int, each: Each = map) -> QuantisedSearch:
         """Ready to be searched."""

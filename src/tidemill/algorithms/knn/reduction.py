@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.kernels.knn_reduce import WIDE, hadamard, project
 
 SIGN, FJLT = "sign", "fjlt"
+_MOST = 1 << 30
+"""Numbers of a projection, which takes four bytes for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Reduction:
     seed: int
     target_dim: int
     input_dim: int
+
+    def check(self) -> None:
+        sound.require(self.type in (SIGN, FJLT), "a known type of reduction")
+        sound.between("seed", self.seed, 0, 2**64 - 1)
+        sound.between("input_dim", self.input_dim, 1, _MOST)
+        sound.between("target_dim", self.target_dim, 1, self.input_dim)
+        drawn = self.input_dim * (self.target_dim if self.type == SIGN else 1)
+        sound.between("numbers to draw", drawn, 1, _MOST)
 
     def apply(self, rows: Floats) -> Floats:
         """(rows, target_dim) of (rows, input_dim); each row's bytes depend on it alone.

@@ -18,6 +18,7 @@ from tidemill.algorithms.lda.fewer import groups_of
 from tidemill.algorithms.lda.spectral import Topics
 from tidemill.data.batch import Floats
 from tidemill.kernels import lda as kernel
+from tidemill.kernels import sound
 from tidemill.kernels.lda import Documents
 
 STEPS, TOLERANCE = 20, 2e-2
@@ -37,6 +38,16 @@ class Counts:
     past: Floats
     fresh: Doubles
     totals: Doubles
+
+    def check(self) -> None:
+        sound.shaped("base", self.base, None, None)
+        words, topics = self.base.shape
+        sound.require(self.base.size > 0, "there are words and topics")
+        sound.shaped("past", self.past, words, topics)
+        sound.shaped("fresh", self.fresh, words, topics)
+        sound.shaped("totals", self.totals, 3, topics)
+        for name in ("base", "past", "fresh", "totals"):
+            sound.counted(name, getattr(self, name))
 
     @property
     def topics(self) -> int:

@@ -11,6 +11,7 @@ from tidemill.algorithms.base import Columns, Measure
 from tidemill.algorithms.lda.counts import Told, explain
 from tidemill.algorithms.lda.documents import Doubles, Each, chunks
 from tidemill.data.batch import Batch, Floats
+from tidemill.kernels import sound
 from tidemill.kernels.lda import Documents
 
 _STEPS, _TOLERANCE = 100, 1e-4
@@ -24,6 +25,14 @@ class LdaModel:
 
     alpha: Floats
     beta: Floats
+
+    def check(self) -> None:
+        sound.shaped("alpha", self.alpha, None)
+        sound.shaped("beta", self.beta, len(self.alpha), None)
+        sound.require(self.beta.size > 0, "a model has topics, and these have words")
+        sound.counted("alpha", self.alpha)
+        sound.require(bool((self.alpha > 0).all()), "alpha is above 0")
+        sound.counted("beta", self.beta)
 
     def predict(self, batch: Batch) -> Columns:
         """``topic_mixture``, (rows, topics) float32: the share of each topic, summing to 1.

@@ -8,6 +8,7 @@ words. Only what a basis of few columns sees of pairs and triples is kept.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from tidemill.algorithms.lda.documents import (
 )
 from tidemill.data.batch import Floats
 from tidemill.kernels import lda as kernel
+from tidemill.kernels import sound
 from tidemill.kernels.lda import Documents
 
 SHORTEST = 3
@@ -46,6 +48,19 @@ class Moments:
     pairs: Doubles
     triples: Doubles
     cubes: Doubles
+
+    def check(self) -> None:
+        sound.shaped("basis", self.basis, None, None)
+        sound.require(self.basis.size > 0, "a basis has words and columns")
+        words, width = self.basis.shape
+        sound.shaped("ones", self.ones, words)
+        sound.shaped("pairs", self.pairs, words, width)
+        sound.shaped("triples", self.triples, words, width)
+        sound.shaped("cubes", self.cubes, width, width, width)
+        sound.counted("ones", self.ones)
+        for name in ("basis", "pairs", "triples", "cubes"):
+            sound.finite(name, getattr(self, name))
+        sound.between("mass", self.mass, 0, sys.float_info.max)
 
 
 def nothing(basis: Floats) -> Moments:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidemill.algorithms.lda.documents import Doubles, Each
-from tidemill.algorithms.lda.hyperparameters import LdaHyperparameters
+from tidemill.algorithms.lda.hyperparameters import NAME, LdaHyperparameters
 from tidemill.algorithms.lda.moments import Moments, centred, draws, symmetric
 from tidemill.algorithms.lda.tensor import Settings, decompose
+from tidemill.errors import InvalidData
 
 _MOST = 256
 _SPARE = 32
@@ -56,7 +57,20 @@ def topics(moments: Moments, given: LdaHyperparameters, seed: int, each: Each = 
 
 def found(moments: Moments, given: LdaHyperparameters, seed: int, each: Each = map) -> Topics:
     """The topics that these moments show, at most as many as are wanted, as ``topics``."""
+    try:
+        return _found(moments, given, seed, each)
+    except np.linalg.LinAlgError as error:
+        raise InvalidData(
+            f"{NAME}: moments that directions can be found of",
+            got=str(error),
+            do="Train the model again from its data.",
+        ) from error
+
+
+def _found(moments: Moments, given: LdaHyperparameters, seed: int, each: Each) -> Topics:
     pairs, mean = centred(moments, given.alpha0)
+    if not np.isfinite(pairs).all():
+        raise np.linalg.LinAlgError("some are infinite")
     whitening = whitening_of(moments, pairs, given.num_topics)
     if whitening.shape[1] == 0:
         return Topics(pairs[:, :0], mean[:0])
@@ -98,8 +112,9 @@ def white_triples(
         "abc,ai,bj,ck->ijk", symmetric(moments.cubes), *[whitening] * 3, optimize=True
     )
     triples -= _thrice(_faces(white, moments.triples @ whitening, each))
-    triples /= moments.mass
-    center, pairs = mean @ white, white.T @ (moments.pairs @ whitening) / moments.mass
+    mass = moments.mass or 1.0  # of documents that are all too short for triples
+    triples /= mass
+    center, pairs = mean @ white, white.T @ (moments.pairs @ whitening) / mass
     product = (pairs + pairs.T)[:, :, None] / 2.0 * center
     triples -= alpha0 / (alpha0 + 2.0) * _thrice(product)
     cube = center[:, None, None] * center[:, None] * center

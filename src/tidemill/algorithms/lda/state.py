@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tidemill.algorithms.lda.counts import Counts
 from tidemill.algorithms.lda.moments import Moments
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 
 SKETCH, MOMENTS, REFINE, DONE = range(4)
 
@@ -43,3 +44,19 @@ class LdaState:
     lead_in: int = 0
     epoch: int = 0
     earlier: float = 0.0
+
+    def check(self) -> None:
+        sound.between("stage", self.stage, SKETCH, DONE)
+        for name in (
+            "gathered", "rows", "rows_before", "gathered_before", "words", "lead_in", "epoch",
+            "earlier",
+        ):  # fmt: skip
+            sound.between(name, getattr(self, name), 0)
+        bases = [m.basis for m in (self.moments, self.recent) if m is not None]
+        if self.next_basis is not None:
+            sound.shaped("next_basis", self.next_basis, None, None)
+            sound.finite("next_basis", self.next_basis)
+            bases.append(self.next_basis)
+        tables = [*bases, *([] if self.counts is None else [self.counts.base])]
+        sound.require(len({len(table) for table in tables}) <= 1, "all are of the same words")
+        sound.require(self.stage != REFINE or self.counts is not None, "there are counts to refine")

@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tidemill.algorithms.base import Columns
-from tidemill.algorithms.linear_learner.hyperparameters import BINARY, MULTICLASS, NAME
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    BINARY,
+    MULTICLASS,
+    NAME,
+    REGRESSOR,
+)
 from tidemill.data.batch import Batch, Csr, Floats
-from tidemill.errors import Invalid
+from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 _FARTHEST = np.float32(-80)
 
@@ -33,6 +39,14 @@ class LinearModel:
     label_scale: float = 1.0
     candidate: Mapping[str, float] = field(default_factory=dict)
 
+    def check(self) -> None:
+        is_known = self.predictor_type in (BINARY, MULTICLASS, REGRESSOR)
+        sound.require(is_known, "a known predictor_type")
+        outputs = [None] if self.predictor_type == MULTICLASS else []
+        sound.shaped("weights", self.weights, None, *outputs)
+        sound.require(self.weights.size > 0, "a model has columns and outputs")
+        sound.shaped("bias", self.bias, *self.weights.shape[1:])
+
     @property
     def columns(self) -> int:
         """Width of the rows that it takes."""
@@ -41,7 +55,7 @@ class LinearModel:
     def raw(self, batch: Batch) -> Floats:
         """The scores before any link: (rows,), or (rows, classes)."""
         if batch.columns != self.columns:
-            raise Invalid(
+            raise InvalidData(
                 f"{NAME}: rows must have {self.columns} features, as in training",
                 got=batch.columns,
                 do="Send the same columns as in training, without the label.",

@@ -15,6 +15,7 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
     LinearLearnerHyperparameters,
     check_together,
 )
+from tidemill.kernels import sound
 
 MOST_MODELS = 32
 MOST_NUMBERS = 1 << 23
@@ -44,6 +45,12 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.learning_rate)
+
+    def check(self) -> None:
+        sound.shaped("learning_rate", self.learning_rate, None)
+        sound.require(len(self) > 0, "there are candidates")
+        sound.shaped("wd", self.wd, len(self))
+        sound.shaped("l1", self.l1, len(self))
 
     def describe(self, model: int) -> dict[str, float]:
         """One candidate's values, as they are logged: in the shortest form that a float32 has."""

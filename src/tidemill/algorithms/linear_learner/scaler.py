@@ -12,6 +12,7 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
     LinearLearnerHyperparameters,
 )
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.stats.moments import Moments
 
 Doubles = NDArray[np.float64]
@@ -35,6 +36,13 @@ class Scaler:
     label_mean: float
     label_scale: float
     share: Doubles | None = None
+
+    def check(self) -> None:
+        sound.shaped("mean", self.mean, None)
+        sound.shaped("inverse", self.inverse, len(self.mean))
+        sound.shaped("share", self.share, len(self.mean))
+        sound.finite("mean", self.mean)
+        sound.counted("inverse", self.inverse)
 
     def base(self) -> Floats | None:
         """(columns,) what must be taken off dense rows themselves, where a mean is huge."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tidemill.algorithms.linear_learner.plan import Candidates
 from tidemill.algorithms.linear_learner.scaler import Scaler
 from tidemill.data.batch import Floats
+from tidemill.kernels import sound
 from tidemill.stats.moments import Moments
 from tidemill.stats.score_histogram import ScoreHistogram
 
@@ -32,6 +33,12 @@ class Survey:
     labels: Moments
     classes: Doubles
     sparse: bool
+
+    def check(self) -> None:
+        sound.between("rows", self.rows, 0)
+        sound.shaped("labels", self.labels.mean, 1)
+        sound.shaped("classes", self.classes, None)
+        sound.counted("classes", self.classes)
 
     def mean_weight(self, by_class: Floats | None) -> float:
         """Weight of a row, (classes,) class weights counted in; 1 where nothing has weight."""
@@ -157,3 +164,44 @@ class LinearState:
     weight: float = 0.0
     earlier: LinearState | None = None
     anchor: Anchor | None = None
+
+    def check(self) -> None:
+        """Lengths alone: a candidate may have diverged, and is then not chosen."""
+        sound.require(self.phase in (SURVEY, TRAIN, CALIBRATE, DONE), "a known phase")
+        for name in ("epoch", "stalled", "weight"):
+            sound.between(name, getattr(self, name), 0)
+        if self.earlier is not None:
+            sound.require(self.earlier.best is not None, "an earlier training has a model")
+        side, task, scaler, survey = self.candidates, self.task, self.scaler, self.survey
+        if self.phase == SURVEY:
+            return
+        sound.require(
+            not (side is None or task is None or scaler is None or survey is None),
+            "all is known that training goes by",
+        )
+        if side is not None and task is not None and scaler is not None and survey is not None:
+            sound.between("outputs", task.outputs, 1)
+            classes = max(2, task.outputs) if len(survey.classes) else 0
+            sound.shaped("classes", survey.classes, classes)
+            sound.shaped("features", survey.features.mean, len(scaler.mean))
+            self._check_models(len(side), task.outputs, len(scaler.mean))
+
+    def _check_models(self, models: int, outputs: int, columns: int) -> None:
+        sound.between("chosen", self.chosen, 0, models - 1)
+        if self.iterate is not None:
+            tables = self.iterate.weights, self.iterate.drag, *self.iterate.moments
+            for table in tables:
+                sound.shaped("iterate", table, columns + 1, outputs * models)
+        sound.shaped("best", self.best, columns + 1, outputs * models)
+        for name in ("best_loss", "train_loss", "held_loss", "lowest"):
+            sound.shaped(name, getattr(self, name), models)
+        for seen in (self.train, self.held):
+            sound.shaped("losses", None if seen is None else seen.loss, models)
+        if self.histogram is not None:
+            sound.shaped("histogram", self.histogram.counts, models, 2, None)
+        if self.anchor is not None:
+            sound.shaped("anchor", self.anchor.weights, columns + 1, outputs)
+            sound.shaped("odds", self.anchor.odds, columns)
+        has_best = self.best is not None and self.best_loss is not None
+        goes_on = self.iterate is not None and self.train is not None and self.held is not None
+        sound.require(has_best if self.phase != TRAIN else goes_on, "there are models")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from tidemill.algorithms.pca.rows import Doubles, scipy
 from tidemill.algorithms.pca.sketch import orthonormal
 from tidemill.algorithms.pca.state import PcaState
+from tidemill.data.batch import Floats
 from tidemill.errors import Invalid, InvalidData
 
+Numbers = TypeVar("Numbers", Doubles, Floats)
 _SOME = 0.25
 _MANY, _FEW = 512, 1 / 8
 _NOTHING = 1e-12
@@ -39,10 +42,17 @@ def components(state: PcaState, count: int, *, subtract_mean: bool = True) -> Co
     squares, mean = state.squares, state.mean
     if not subtract_mean:
         squares += state.weight * float(mean @ mean)
-    if state.sketch is not None:
-        directions, strengths = _of_sketch(state, subtract_mean)
-    else:
-        directions, strengths = _of_scatter(state, count, subtract_mean)
+    try:
+        if state.sketch is not None:
+            directions, strengths = _of_sketch(state, count, subtract_mean)
+        else:
+            directions, strengths = _of_scatter(state, count, subtract_mean)
+    except np.linalg.LinAlgError as error:
+        raise InvalidData(
+            "pca: sums of rows of a size that can be squared",
+            got=str(error),
+            do="Scale huge features before training.",
+        ) from error
     directions, strengths = directions[:, -count:], np.maximum(strengths[-count:], 0.0)
     # Which end of an axis is up is arbitrary: its largest entry is to be positive.
     largest = directions[np.abs(directions).argmax(axis=0), np.arange(count)]
@@ -72,6 +82,7 @@ def _of_scatter(state: PcaState, count: int, subtract_mean: bool) -> tuple[Doubl
     scatter = lower + np.tril(lower, -1).T
     if not subtract_mean:
         scatter += state.weight * np.outer(state.mean, state.mean)
+    _finite(scatter)
     if len(scatter) >= _MANY and count <= _FEW * len(scatter):
         found = _by_iteration(scatter, count)
         if found is not None:
@@ -84,6 +95,13 @@ def _of_scatter(state: PcaState, count: int, subtract_mean: bool) -> tuple[Doubl
         scatter, subset_by_index=[last + 1 - count, last], driver="evr", check_finite=False
     )
     return directions, strengths
+
+
+def _finite(table: Numbers) -> Numbers:
+    """The same; LAPACK need not come to an end with others."""
+    if not np.isfinite(table).all():
+        raise np.linalg.LinAlgError("some are infinite")
+    return table
 
 
 def _by_iteration(scatter: Doubles, count: int) -> tuple[Doubles, Doubles] | None:
@@ -107,12 +125,15 @@ def _by_iteration(scatter: Doubles, count: int) -> tuple[Doubles, Doubles] | Non
     return (directions, strengths) if is_sure else None
 
 
-def _of_sketch(state: PcaState, subtract_mean: bool) -> tuple[Doubles, Doubles]:
+def _of_sketch(state: PcaState, count: int, subtract_mean: bool) -> tuple[Doubles, Doubles]:
     assert state.sketch is not None
     rows = state.sketch.rows
     if not subtract_mean:
         mean = np.sqrt(state.weight) * state.mean
         rows = np.concatenate([rows, mean[None].astype(np.float32)])
+    # Rows that spread along fewer directions have any others with no strength.
+    lacking = np.zeros((max(0, count - len(rows)), rows.shape[1]), np.float32)
+    rows = _finite(np.concatenate([rows, lacking]))
     basis, sums = orthonormal(rows.T)
     turns, singular, _ = np.linalg.svd(sums.astype(np.float64))
     found: Doubles = basis @ turns[:, ::-1][:, -len(singular) :]

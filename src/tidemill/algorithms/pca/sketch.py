@@ -10,6 +10,7 @@ sketching with guarantees", 2016). Sketches merge: a sketch of two is one of all
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from tidemill.algorithms.base import Each
 from tidemill.algorithms.pca.rows import Centred, scipy
 from tidemill.data.batch import Floats
+from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 Doubles = NDArray[np.float64]
 _PAY = 0.2
@@ -38,6 +41,12 @@ class Sketch:
     rows: Floats
     directions: int
     squares: float = 0.0
+
+    def check(self) -> None:
+        sound.shaped("rows", self.rows, None, None)
+        sound.between("directions", self.directions, 1, max(1, self.rows.shape[1]))
+        sound.between("squares", self.squares, 0, sys.float_info.max)
+        sound.finite("rows", self.rows)
 
     @staticmethod
     def empty(columns: int, directions: int) -> Sketch:
@@ -131,7 +140,7 @@ def _told_in(basis: Floats, known: Floats, block: Centred, most: int, each: Each
     total = inside.T @ inside
     for product in each(products, block.parts()):
         total += product
-    strengths, turns = np.linalg.eigh(total)
+    strengths, turns = _turned(total)
     paid = _paid(strengths[::-1], most)
     turned: Floats = basis @ turns[:, ::-1][:, : len(paid)].astype(np.float32)
     rows: Floats = np.sqrt(paid).astype(np.float32)[:, None] * turned.T
@@ -140,13 +149,25 @@ def _told_in(basis: Floats, known: Floats, block: Centred, most: int, each: Each
 
 def _shrunk(rows: Floats, most: int) -> Floats:
     """At most so many rows in place of these: what they span is kept but for the weakest."""
-    strengths, turns = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    strengths, turns = _turned((rows @ rows.T).astype(np.float64))
     strengths, turns = strengths[::-1], turns[:, ::-1]
     paid = _paid(strengths, most)
     scale = np.sqrt(paid / np.maximum(strengths[: len(paid)], _TINY))
     kept = paid > 0
     made: Floats = (turns[:, : len(paid)] * scale)[:, kept].T.astype(np.float32) @ rows
     return made
+
+
+def _turned(products: Doubles) -> tuple[Doubles, Doubles]:
+    """Strengths, the least first, and directions of a table of products."""
+    if not np.isfinite(products).all():
+        raise InvalidData(
+            "pca: rows of a size that float32 can square",
+            got="an overflow",
+            do="Scale huge features before training.",
+        )
+    found = np.linalg.eigh(products)
+    return found.eigenvalues, found.eigenvectors
 
 
 def _paid(strengths: Doubles, most: int) -> Doubles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from tidemill.algorithms.pca.rows import Doubles
 from tidemill.algorithms.pca.scatter import add_outer
 from tidemill.algorithms.pca.sketch import Sketch
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,20 @@ class PcaState:
     mean: Doubles
     scatter: Doubles | None = None
     sketch: Sketch | None = None
+
+    def check(self) -> None:
+        sound.shaped("mean", self.mean, None)
+        columns = len(self.mean)
+        held = (self.scatter is not None) + (self.sketch is not None)
+        sound.require(held == (columns > 0), "there is a scatter or a sketch")
+        sound.shaped("scatter", self.scatter, columns, columns)
+        if self.sketch is not None:
+            sound.shaped("rows of the sketch", self.sketch.rows, None, columns)
+        for name, array in (("mean", self.mean), ("scatter", self.scatter)):
+            sound.finite(name, array)
+        sound.between("rows", self.rows, 0)
+        sound.between("weight", self.weight, 0, sys.float_info.max)
+        sound.require((self.rows > 0) == (self.weight > 0), "rows have weight")
 
     @property
     def columns(self) -> int:
