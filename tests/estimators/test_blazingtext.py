@@ -6,6 +6,7 @@ their tags say. Those of its checks that need no rows are run.
 
 from __future__ import annotations
 
+import os
 import pickle
 from typing import Any
 
@@ -225,7 +226,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_cores(
 
     alone = states()
     monkeypatch.setattr(base, "_LITTLE_WORK", 0.0)
-    monkeypatch.setattr(base.os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     assert states() == alone
     assert (
         to_bytes(Word2Vec(16, epochs=1, **QUICK | {"random_state": 1}).fit(texts).state_)

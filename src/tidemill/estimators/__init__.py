@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tidemill.estimators.linear_learner import LinearLearnerClassifier, LinearLearnerRegressor
     from tidemill.estimators.pca import PCA
     from tidemill.estimators.random_cut_forest import RandomCutForest
+    from tidemill.estimators.text_classifier import TextClassifier
+    from tidemill.estimators.word2vec import Word2Vec
     from tidemill.estimators.xgboost import XGBoostClassifier, XGBoostRegressor
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "LinearLearnerClassifier",
     "LinearLearnerRegressor",
     "RandomCutForest",
+    "TextClassifier",
+    "Word2Vec",
     "XGBoostClassifier",
     "XGBoostRegressor",
 ]
@@ -49,6 +53,8 @@ _HOMES = {
     "LinearLearnerRegressor": "tidemill.estimators.linear_learner",
     "PCA": "tidemill.estimators.pca",
     "RandomCutForest": "tidemill.estimators.random_cut_forest",
+    "TextClassifier": "tidemill.estimators.text_classifier",
+    "Word2Vec": "tidemill.estimators.word2vec",
     "XGBoostClassifier": "tidemill.estimators.xgboost",
     "XGBoostRegressor": "tidemill.estimators.xgboost",
 }

@@ -1,18 +1,69 @@
-"""Texts of any kind as lines of words: what the estimators of text read."""
+"""What the estimators of text do alike: texts of any kind as lines of words, and the algorithm."""
 
 from __future__ import annotations
 
+import copy
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
+import numpy as np
+
+from tidemill.algorithms.blazingtext.classifier import FASTTEXT
+from tidemill.algorithms.blazingtext.hyperparameters import NAME, BlazingTextHyperparameters
+from tidemill.algorithms.blazingtext.learner import BlazingText, BlazingTextState
+from tidemill.algorithms.hyperparameters import read
 from tidemill.data.text import Text, text_of
-from tidemill.estimators.base import InvalidInput
+from tidemill.estimators.base import Expressive, InvalidInput
 
+Each = Callable[..., Iterable[Any]]
+Texts = Iterable[str | Sequence[str]]
 Preprocessor = Callable[[str], str]
 _LABEL, _HARMLESS = b"__label__", b"__label_ _"
 _KEPT = frozenset(b"'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _TO_WORDS = bytes(c if c in _KEPT or c >= 128 else 32 for c in range(256))
 _TO_LINE = bytes(32 if c in (0, 10) else c for c in range(256))
+
+
+class TextEstimator(Expressive):
+    """What the estimators of texts do alike."""
+
+    _form = FASTTEXT
+
+    state_: BlazingTextState
+    preprocessor: Preprocessor | None
+    random_state: Any
+    _seed: int
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _lines(self, texts: Texts) -> Text:
+        return lines_of(texts, self.preprocessor, type(self).__name__)
+
+    def _algorithm(self, each: Each = map, texts: int = 0) -> BlazingText:
+        given = {name: _told(value) for name, value in self._hyperparameters(texts).items()}
+        parsed = read(BlazingTextHyperparameters, given, algorithm=NAME)
+        return BlazingText(parsed, seed=self._seed, each=each, form=self._form)
+
+    def _adopt(self, fitted: Self) -> None:
+        self._seed = fitted._seed
+        self._take_along(fitted)
+        algorithm = self._algorithm()
+        self._show(algorithm, replace(algorithm.reopen(copy.deepcopy(fitted.state_)), tally=None))
+
+    @abstractmethod
+    def _hyperparameters(self, texts: int) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _take_along(self, fitted: Self) -> None: ...
+
+    @abstractmethod
+    def _show(self, algorithm: BlazingText, state: BlazingTextState) -> None: ...
 
 
 def words_of(text: str) -> str:
@@ -24,9 +75,7 @@ def words_of(text: str) -> str:
     return _words(text).decode("utf-8", "replace")
 
 
-def lines_of(
-    texts: Iterable[str | Sequence[str]], preprocessor: Preprocessor | None, name: str
-) -> Text:
+def lines_of(texts: Texts, preprocessor: Preprocessor | None, name: str) -> Text:
     """A line for each text. Raises InvalidInput for what is none.
 
     A text is a string, that ``preprocessor`` (``words_of`` where None) makes words between blanks
@@ -64,3 +113,10 @@ def _as_is(text: str) -> bytes:
 def _unlabelled(line: bytes) -> bytes:
     """Without words that would be taken for labels."""
     return line.replace(_LABEL, _HARMLESS) if _LABEL in line else line
+
+
+def _told(value: Any) -> str:
+    """A parameter as a hyperparameter is written."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return str(value)

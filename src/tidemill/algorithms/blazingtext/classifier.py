@@ -111,9 +111,10 @@ class ClassesTrainer:
         known = before.vocabulary if before else nothing()
         found = grown(known, tally, self._given.min_count, labelled=True)
         _check_labels(found.vocabulary, tally)
-        often = np.flatnonzero(tally.grams >= _LEAST_GRAMS)
+        is_there = tally.grams >= _LEAST_GRAMS
         old = before.buckets if before else np.zeros(0, np.int32)
-        buckets = np.union1d(old, often).astype(np.int32)
+        is_there[old] = True
+        buckets = np.flatnonzero(is_there).astype(np.int32)
         counts = np.zeros(len(buckets), np.int64)
         if before is not None:
             counts[np.searchsorted(buckets, old)] += before.gram_counts
