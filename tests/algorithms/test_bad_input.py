@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from tests.workers.places import Place, csv_bytes, exit_of, job, recordio_bytes, train_here
 from tidemill import registry
+from tidemill.algorithms.base import Model
 from tidemill.algorithms.hyperparameters import rule_of
 from tidemill.artifact import archive
 from tidemill.artifact.codec import from_bytes
@@ -107,7 +109,7 @@ def failure(
     *,
     content_type: str | None = None,
     artifact: bytes | None = None,
-    **changed: object,
+    **changed: Any,
 ) -> str:
     """``ok``, or why the job over these channels failed, which is never a fault of ours.
 
@@ -226,7 +228,7 @@ def test_rows_of_another_width_than_the_earlier_models_are_refused(
     name: str, tmp_path: Path, artifact: Callable[[str], bytes]
 ) -> None:
     subject = SUBJECTS[name]
-    width = {"feature_dim": 3} if "feature_dim" in subject.asked else {}
+    width: dict[str, Any] = {"feature_dim": 3} if "feature_dim" in subject.asked else {}
     files = {"train": subject.body(COUNTS[:, :3])}
     said = failure(tmp_path, subject, files, artifact=artifact(name), **width)
     assert re.search(r"must (be|have) (at least )?4.*got '?3", said), said
@@ -371,7 +373,8 @@ def ask(answers: Answers, body: bytes, kind: str = CSV, accept: str = "") -> Ans
     return said
 
 
-def model_of(subject: Subject, packed: bytes, directory: Path) -> object:
+def model_of(subject: Subject, packed: bytes, directory: Path) -> Model:
     declared = registry.declaration(subject.algorithm)
     archive.unpack(packed, directory)
-    return from_bytes(declared.model, (directory / archive.MODEL).read_bytes())
+    model: Model = from_bytes(declared.model, (directory / archive.MODEL).read_bytes())
+    return model

@@ -85,7 +85,7 @@ def test_the_library_is_given_what_was_asked_and_no_more() -> None:
         ("reg:tweedie", -1, "0 or more"),
         ("reg:gamma", 0, "above 0; row 31 has another; got 0"),
         ("reg:squaredlogerror", -1, "above -1"),
-        ("multi:softmax", 3, "whole numbers from 0 to 2, below num_class; row 31 has another; got 3"),
+        ("multi:softmax", 3, "from 0 to 2, below num_class; row 31 has another; got 3"),
         ("multi:softprob", 0.5, "whole numbers from 0 to 2"),
         ("rank:map", 2, "0 or 1"),
         ("rank:ndcg", 0.5, "whole numbers from 0 on"),

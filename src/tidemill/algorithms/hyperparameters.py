@@ -6,11 +6,13 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 from tidemill.errors import InvalidHyperparameter
 
+MOST = 2**31 - 1
+"""The largest whole number: what the service's own ranges end with, and 32 bits hold."""
 Kind = Literal["int", "float", "bool", "choice", "list", "text"]
 T = TypeVar("T")
 
@@ -135,6 +137,8 @@ def check(algorithm: str, name: str, rule: Rule, value: Any) -> Any:
         raise _out(algorithm, name, rule, value)
     if rule.kind == "list" and rule.choices and not set(value) <= set(rule.choices):
         raise _out(algorithm, name, rule, value)
+    if rule.kind == "int" and rule.high is None:
+        rule = replace(rule, high=MOST) if value > MOST else rule
     if rule.kind in ("int", "float") and not _within(rule, value):
         raise _out(algorithm, name, rule, value)
     if rule.kind == "text" and not re.fullmatch(rule.pattern, value):
@@ -152,8 +156,14 @@ def _within(rule: Rule, value: float) -> bool:
     return not (low_fails or high_fails)
 
 
+def _number(text: str) -> float:
+    if "_" in text or not text.isascii():  # which Python takes, and nobody means
+        raise ValueError(text)
+    return float(text)
+
+
 def _integer(text: str) -> int:
-    number = float(text)
+    number = _number(text)
     if number != int(number):
         raise ValueError(text)
     return int(text) if text.lstrip("+-").isdigit() else int(number)
@@ -168,7 +178,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 _PARSERS: dict[Kind, Any] = {
     "int": _integer,
-    "float": float,
+    "float": _number,
     "bool": lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()],
     "choice": str,
     "list": _list,
@@ -193,10 +203,14 @@ def _describe(rule: Rule) -> str:
 
 def _interval(rule: Rule) -> str:
     low = (
-        None if rule.low is None else f"{'above' if rule.open_low else 'of at least'} {rule.low:g}"
+        None
+        if rule.low is None
+        else f"{'above' if rule.open_low else 'of at least'} {rule.low:.10g}"
     )
     high = (
-        None if rule.high is None else f"{'below' if rule.open_high else 'at most'} {rule.high:g}"
+        None
+        if rule.high is None
+        else f"{'below' if rule.open_high else 'at most'} {rule.high:.10g}"
     )
     return "".join(f" {part}" for part in [" and ".join(p for p in (low, high) if p)] if part)
 

@@ -1,9 +1,10 @@
-"""Numbers that no algorithm can learn from: NaN labels, infinite or missing features."""
+"""Numbers that no algorithm can work with: NaN labels, infinite or missing features."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,24 @@ def require_finite(
     raise InvalidData(
         f"{name(row)}, feature {column + 1}: must be a finite number",
         got=value,
-        do="Fill or drop missing and infinite values before training.",
+        do="Fill or drop missing values; numbers beyond 3.4e38, float32's last, count as infinite.",
     )
+
+
+def require_answers(columns: Mapping[str, NDArray[Any]]) -> None:
+    """Raise InvalidData when a model answers with NaN or infinity; it costs next to nothing.
+
+    The rows were finite: only numbers so large that float32 could not hold what came of them
+    lead there.
+    """
+    for name, column in columns.items():
+        if column.dtype.kind == "f" and (found := _first(column)) is not None:
+            raise InvalidData(
+                f"row {found[0] + 1}: features must be of a size for which {name} is a finite "
+                "number of float32",
+                got=float(column[found]),
+                do="Scale huge features, in training and here alike.",
+            )
 
 
 def _is_wrong(array: Floats) -> NDArray[np.bool_]:

@@ -88,6 +88,11 @@ def parse(text: str | None) -> ContentType:
     return ContentType(ALIASES[media], parameters)
 
 
+def is_known(text: str) -> bool:
+    """Whether ``parse`` reads it."""
+    return split(text)[0] in ALIASES
+
+
 def split(text: str) -> tuple[str, dict[str, str]]:
     """The media type and parameters of a header value, lower-cased, whatever the type.
 

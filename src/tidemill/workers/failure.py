@@ -8,6 +8,10 @@ from tidemill.errors import InvalidData, TidemillError
 from tidemill.workers.peers import PeerFailed
 
 _LINES = 12
+_TOO_LARGE = "hyperparameters and data must fit into this machine's memory"
+_SMALLER = (
+    "Lower those that say how many (columns, components, batch rows), or use a larger machine."
+)
 
 
 def explain(error: BaseException, channel: str | None = None) -> str:
@@ -22,6 +26,8 @@ def explain(error: BaseException, channel: str | None = None) -> str:
         return f"ClientError: channel {channel!r}: {error}"
     if isinstance(error, TidemillError):
         return f"ClientError: {error}"
+    if isinstance(error, MemoryError):
+        return f"ClientError: {_TOO_LARGE}; got {str(error) or 'MemoryError'!r}. {_SMALLER}"
     what = "".join(traceback.format_exception_only(error)).strip()
     where = "".join(traceback.format_exception(error)).strip().splitlines()[-_LINES:]
     return f"AlgorithmError: {what}\n" + "\n".join(where)

@@ -131,12 +131,16 @@ class FactorizationMachines(Algorithm[FactorizationState]):
                 got="none",
                 do="Check the channel's S3Uri and that its files are not empty.",
             )
-        return FactorizationModel(
+        model = FactorizationModel(
             self.given.predictor_type,
             float(state.bias[WEIGHT]),
             np.ascontiguousarray(state.records[:, WEIGHT]),
             np.ascontiguousarray(factors_of(state)),
         )
+        for learned in (np.array(model.bias), model.linear, model.factors):
+            if not math.isfinite(np.vdot(learned, learned)) and not np.isfinite(learned).all():
+                raise self._ran_away("a weight that is not")
+        return model
 
     def reopen(self, state: FactorizationState, *, leads: bool = True) -> FactorizationState:
         """The state with its epochs counted anew, for further columns and fewer factors too."""
@@ -177,12 +181,14 @@ class FactorizationMachines(Algorithm[FactorizationState]):
         return self._trainer
 
     def _check_loss(self, found: Quality) -> None:
-        if math.isfinite(found.loss):
-            return
+        if not math.isfinite(found.loss):
+            raise self._ran_away(found.loss)
+
+    def _ran_away(self, got: object) -> Invalid:
         given = self.given
-        raise Invalid(
+        return Invalid(
             f"{NAME}: the training loss must stay a finite number",
-            got=f"{found.loss} with bias_lr={given.bias_lr}, linear_lr={given.linear_lr}, "
+            got=f"{got} with bias_lr={given.bias_lr}, linear_lr={given.linear_lr}, "
             f"factors_lr={given.factors_lr}",
             do="Lower the learning rates, or bring features and labels nearer to 1.",
         )

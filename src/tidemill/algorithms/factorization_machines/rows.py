@@ -9,7 +9,7 @@ from tidemill.algorithms.factorization_machines.hyperparameters import (
     FactorizationMachinesHyperparameters,
 )
 from tidemill.data.batch import Batch, Csr, Floats, pointers, to_csr
-from tidemill.errors import Invalid, InvalidData
+from tidemill.errors import InvalidData
 from tidemill.kernels import factorization_machines as kernel
 from tidemill.kernels.factorization_machines import Fault, Rows
 
@@ -38,7 +38,7 @@ def rows_of(batch: Batch, columns: int, seen: int = 0) -> Rows:
     features = batch.features
     is_sparse = isinstance(features, Csr)
     if batch.columns != columns and not (is_sparse and batch.columns < columns):
-        raise Invalid(
+        raise InvalidData(
             f"{NAME}: rows must have feature_dim = {columns} features",
             got=batch.columns,
             do="Set feature_dim to the columns of the data without the label, and send such rows.",
@@ -67,8 +67,8 @@ def labels_of(given: FactorizationMachinesHyperparameters, batch: Batch, seen: i
     row = int(np.argmin(good))
     wanted = "0 or 1" if given.is_logistic else "finite numbers"
     raise InvalidData(
-        f"{NAME}: labels of a {given.predictor_type} must be {wanted}; row {seen + row} of this "
-        "pass (counted from 0) has another",
+        f"{NAME}: labels of a {given.predictor_type} must be {wanted}; row {seen + row + 1} of "
+        "this pass has another",
         got=float(labels[row]),
         do="Map the labels to these numbers, or drop the row.",
     )
@@ -120,8 +120,8 @@ def _not_finite(stored: Csr, seen: int) -> InvalidData:
     at = int(np.argmin(np.isfinite(stored.values)))
     row = int(np.searchsorted(stored.indptr, at, side="right")) - 1
     return InvalidData(
-        f"{NAME}: features must be finite numbers; row {seen + row} of this pass, feature "
-        f"{int(stored.indices[at])} (both counted from 0) is not",
+        f"{NAME}: features must be finite numbers; row {seen + row + 1} of this pass, "
+        f"feature {int(stored.indices[at]) + 1} is not",
         got=float(stored.values[at]),
         do="Fill in missing values before training.",
     )

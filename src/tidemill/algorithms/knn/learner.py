@@ -26,6 +26,7 @@ from tidemill.errors import Invalid, InvalidData
 from tidemill.stats.reservoir import Reservoir, empty
 
 _BLOCK_BYTES = 64 << 20
+_FARTHEST = np.finfo(np.float32).max / 4
 
 
 class Knn(Algorithm[Reservoir]):
@@ -85,12 +86,7 @@ class Knn(Algorithm[Reservoir]):
                 got=f"{len(drawn)} rows, with a sample_size of {given.sample_size}",
                 do="Lower k, raise sample_size, or train on more rows.",
             )
-        if not np.isfinite(drawn.rows).all() or not np.isfinite(drawn.labels).all():
-            raise InvalidData(
-                f"{NAME}: features and labels must be finite numbers",
-                got="NaN or infinity",
-                do="Fill or drop missing and infinite values before training.",
-            )
+        _check_size(drawn.rows, drawn.labels)
         reduction = self._reduction(state.columns)
         rows = prepared(drawn.rows, reduction, given.index_metric)
         return KnnModel(
@@ -108,7 +104,11 @@ class Knn(Algorithm[Reservoir]):
         that is enlarged grows with the rows that come, for it stays uniform."""
         columns = self.given.feature_dim
         if columns and state.seen and columns != state.columns:
-            raise width_error(columns, state.columns)
+            raise Invalid(
+                f"{NAME}: feature_dim must be {state.columns}, as in the earlier training",
+                got=columns,
+                do="Change feature_dim, or train anew.",
+            )
         if not leads:
             return replace(self.start(), columns=state.columns)
         return state.reopened().resized(self.given.sample_size)
@@ -133,6 +133,18 @@ class Knn(Algorithm[Reservoir]):
             filled = -(-target // parts) * parts
             target = filled if filled < columns else target
         return Reduction(kind, self._seed, target, columns)
+
+
+def _check_size(rows: Floats, labels: Floats) -> None:
+    """Labels are finite, and so are the squared distances of rows, four of a longest one's."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)
+    if not (squares < _FARTHEST).all() or not np.isfinite(labels).all():
+        raise InvalidData(
+            f"{NAME}: features and labels must be finite, and of a size that float32 can square",
+            got="NaN, infinity or an overflow",
+            do="Fill or drop missing values, and scale huge ones, before training.",
+        )
 
 
 def _labels(batch: Batch) -> Floats:

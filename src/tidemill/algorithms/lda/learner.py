@@ -10,7 +10,7 @@ import numpy as np
 from tidemill.algorithms.base import Algorithm, Measure
 from tidemill.algorithms.lda import moments as sums
 from tidemill.algorithms.lda.counts import Counts, begun, fade_at, learn, merged, settled, widened
-from tidemill.algorithms.lda.documents import Doubles, Each, chunks
+from tidemill.algorithms.lda.documents import Doubles, Each, chunks, width_error
 from tidemill.algorithms.lda.hyperparameters import NAME, LdaHyperparameters
 from tidemill.algorithms.lda.model import LdaEvaluation, LdaModel
 from tidemill.algorithms.lda.moments import Moments
@@ -73,6 +73,8 @@ class Lda(Algorithm[LdaState]):
     def update(self, state: LdaState, batch: Batch) -> LdaState:
         if len(batch) == 0 or state.stage == DONE:
             return state
+        if batch.columns != self.given.feature_dim:
+            raise width_error(self.given.feature_dim, batch.columns)
         state = state if state.rows else self._opened(state)
         for documents, weights in chunks(batch, self.given.feature_dim, state.rows):
             state = self._taken(state, documents, weights)

@@ -13,13 +13,13 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
     LinearLearnerHyperparameters,
 )
 from tidemill.data.batch import Batch, Csr, Floats
-from tidemill.errors import Invalid, InvalidData
+from tidemill.errors import InvalidData
 
 
 def check_width(given: LinearLearnerHyperparameters, batch: Batch, columns: int | None) -> None:
     """The batch has feature_dim columns, and as many as the batches before it."""
     if given.feature_dim is not None and batch.columns != given.feature_dim:
-        raise Invalid(
+        raise InvalidData(
             f"{NAME}: rows must have feature_dim = {given.feature_dim} features",
             got=batch.columns,
             do="Set feature_dim to the columns of the data without the label, or to auto.",
@@ -49,7 +49,7 @@ def labels_of(given: LinearLearnerHyperparameters, batch: Batch, seen: int) -> F
     row = int(np.argmin(good))
     raise InvalidData(
         f"{NAME}: labels of a {given.predictor_type} must be {_wanted(given)}; "
-        f"row {seen + row} of this pass (counted from 0) has another",
+        f"row {seen + row + 1} of this pass has another",
         got=float(labels[row]),
         do=_remedy(given),
     )
@@ -82,8 +82,8 @@ def check_finite(batch: Batch, seen: int) -> None:
 
 def _refuse(row: int, column: int, value: float) -> None:
     raise InvalidData(
-        f"{NAME}: features must be finite numbers; row {row} of this pass, feature {column} "
-        "(both counted from 0) is not",
+        f"{NAME}: features must be finite numbers; row {row + 1} of this pass, feature "
+        f"{column + 1} is not",
         got=value,
         do="Fill in missing values before training.",
     )

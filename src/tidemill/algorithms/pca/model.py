@@ -12,6 +12,7 @@ from tidemill.algorithms.base import Columns, Measure
 from tidemill.artifact import ndarrays
 from tidemill.data.batch import Batch, Csr, Floats, floats
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 MXNET_FILE = "model_algo-1"
 
@@ -27,6 +28,12 @@ class PcaModel:
     v: Floats
     s: Floats
     mean: Floats | None
+
+    def check(self) -> None:
+        sound.shaped("v", self.v, None, None)
+        sound.require(self.v.size > 0, "v has columns and components")
+        sound.shaped("s", self.s, self.v.shape[1])
+        sound.shaped("mean", self.mean, len(self.v))
 
     def predict(self, batch: Batch) -> Columns:
         """``projection``: (rows, components) float32, the strongest component last."""
@@ -96,10 +103,10 @@ class PcaEvaluation:
 
     def measures(self) -> Sequence[Measure]:
         """Squared distance of a row from what its projection stands for; share of variance told."""
-        lost = max(0.0, self.squares - self.told)
+        lost = self.squares - self.told
         share = self.told / self.squares if self.squares else 1.0
         return [
-            Measure("reconstruction_error", lost / (self.weight or 1.0)),
+            Measure("reconstruction_error", 0.0 if lost < 0 else lost / (self.weight or 1.0)),
             Measure("explained_variance_ratio", share, "score"),
         ]
 

@@ -27,6 +27,7 @@ from tidemill.algorithms.randomcutforest.model import (
 from tidemill.algorithms.randomcutforest.quality import ThreeSigma
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import Invalid
+from tidemill.kernels import sound
 from tidemill.kernels.randomcutforest import FARTHEST
 from tidemill.stats.reservoir import Reservoir, empty
 
@@ -36,6 +37,11 @@ class RandomCutForestState:
     """A uniform sample of the rows: num_trees x num_samples_per_tree of them, or all so far."""
 
     sample: Reservoir
+
+    def check(self) -> None:
+        sound.require(self.sample.width == 0, "rows have no labels")
+        for part in self.sample.parts:
+            _sound(part.rows)
 
 
 class RandomCutForest(Algorithm[RandomCutForestState]):
@@ -101,12 +107,19 @@ class RandomCutForest(Algorithm[RandomCutForestState]):
     def reopen(self, state: RandomCutForestState, *, leads: bool = True) -> RandomCutForestState:
         """The sample, for more or fewer rows than it had: fewer are what they would have been, more
         come with the rows to come."""
-        self._check_width(state.sample.columns)
+        columns = state.sample.columns
+        if columns != self.hyperparameters.feature_dim:
+            raise Invalid(
+                f"{NAME}: feature_dim must be {columns}, as in the earlier training",
+                got=self.hyperparameters.feature_dim,
+                do="Change feature_dim, or train anew.",
+            )
         if not leads:
             return self.start()
         return replace(state, sample=state.sample.reopened().resized(self._most))
 
     def evaluate(self, model: RandomCutForestModel, batch: Batch) -> ThreeSigma | None:
+        self._check_width(batch.columns)
         if batch.labels is None:
             return None
         scores = model.scores(batch, self._each)
@@ -119,6 +132,6 @@ class RandomCutForest(Algorithm[RandomCutForestState]):
 
 def _sound(rows: Floats) -> Floats:
     # NaN is not within.
-    if len(rows) and not max(-float(rows.min()), float(rows.max())) <= FARTHEST:
+    if rows.size and not max(-float(rows.min()), float(rows.max())) <= FARTHEST:
         raise size_error(rows)
     return rows

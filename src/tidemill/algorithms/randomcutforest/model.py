@@ -13,6 +13,7 @@ from tidemill.algorithms.randomcutforest.forest import Each
 from tidemill.algorithms.randomcutforest.hyperparameters import NAME
 from tidemill.data.batch import Batch, Floats
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 from tidemill.kernels.randomcutforest import FARTHEST, Trees, Walk, lay_out, score
 
 _FEWEST_ROWS, _MOST_ROWS, _PARTS = 512, 4096, 8
@@ -31,6 +32,14 @@ class RandomCutForestModel:
     rows: Floats
     trees: Trees
     sample_size: int
+
+    def check(self) -> None:
+        """What is cheap to tell; trees are followed for the first time when they are laid out."""
+        sound.shaped("rows", self.rows, None, None)
+        sound.require(self.rows.size > 0, "a forest has rows, and these have columns")
+        sound.between("sample_size", self.sample_size, 1)
+        nearest, farthest = self.rows.min(), self.rows.max()
+        sound.require(nearest >= -FARTHEST and farthest <= FARTHEST, "rows are not too far")
 
     def predict(self, batch: Batch) -> Columns:
         """``score`` of each row, float32: about 1 where it is one of many, more where it is not."""
@@ -86,7 +95,7 @@ def size_error(rows: Floats) -> InvalidData:
     at = np.argwhere(~(np.abs(rows) <= FARTHEST))[0].tolist()
     return InvalidData(
         f"{NAME}: features must be finite and between -{FARTHEST:g} and {FARTHEST:g}",
-        got=f"{rows[*at]} in column {at[1]} of row {at[0]} (from 0, of those read together)",
+        got=f"{rows[*at]} in feature {at[1] + 1} of row {at[0] + 1} of those read together",
         do="Replace missing values and scale huge ones.",
     )
 

@@ -79,7 +79,8 @@ class XGBoost(Algorithm[XGBoostState]):
     def update(self, state: XGBoostState, batch: Batch) -> XGBoostState:
         if not len(batch) or state.kept:
             return state
-        rows = self._shelf.keep(prepared(batch, self.hyperparameters, state.columns))
+        checked = prepared(batch, self.hyperparameters, state.columns, state.gathered)
+        rows = self._shelf.keep(checked)
         columns = max(state.columns, rows.columns)
         return replace(state, gathered=(*state.gathered, rows), columns=columns)
 
@@ -107,7 +108,8 @@ class XGBoost(Algorithm[XGBoostState]):
     def hold_out(self, state: XGBoostState, batch: Batch) -> XGBoostState:
         if not len(batch):
             return state
-        rows = self._shelf.keep(prepared(batch, self.hyperparameters, state.columns))
+        checked = prepared(batch, self.hyperparameters, state.columns, state.held)
+        rows = self._shelf.keep(checked)
         return replace(state, held=(*state.held, rows))
 
     def close_pass(self, state: XGBoostState) -> XGBoostState:

@@ -34,15 +34,18 @@ _LABELS: dict[str, tuple[_Test, str]] = {
 }
 
 
-def prepared(batch: Batch, given: XGBoostHyperparameters, columns: int) -> Batch:
+def prepared(
+    batch: Batch, given: XGBoostHyperparameters, columns: int, before: Sequence[Batch] = ()
+) -> Batch:
     """The rows with their weights told from the features, once all of it was checked.
 
-    columns: that rows before had, or 0. Raises InvalidData.
+    columns: that rows before had, or 0 · before: the batches before, for errors to name the
+    right row. Raises InvalidData.
     """
     if given.csv_weights and batch.weights is None and not isinstance(batch.features, Csr):
         batch = _weighed(batch, batch.features)
     batch = fitted(batch, columns) if columns else batch
-    _check_labels(batch, given)
+    _check_labels(batch, given, before)
     weights = batch.weights
     if weights is not None and len(weights) and weights.min() < 0:
         raise InvalidData(
@@ -138,7 +141,7 @@ def _weighed(batch: Batch, table: Floats) -> Batch:
     return replace(batch, features=np.ascontiguousarray(table[:, 1:]), weights=weights)
 
 
-def _check_labels(batch: Batch, given: XGBoostHyperparameters) -> None:
+def _check_labels(batch: Batch, given: XGBoostHyperparameters, before: Sequence[Batch]) -> None:
     labels = batch.labels
     if labels is None or labels.ndim != 1:
         raise InvalidData(
@@ -154,8 +157,10 @@ def _check_labels(batch: Batch, given: XGBoostHyperparameters) -> None:
     else:
         is_right = test(labels)
     if not is_right.all():
+        at = int(np.argmin(is_right))
+        row = sum(map(len, before)) + at + 1
         raise InvalidData(
-            f"{NAME}: labels of {given.objective} must be {words}",
-            got=float(labels[~is_right][0]),
+            f"{NAME}: labels of {given.objective} must be {words}; row {row} has another",
+            got=float(labels[at]),
             do="Correct the labels, or change 'objective' in HyperParameters.",
         )

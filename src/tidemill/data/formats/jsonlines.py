@@ -13,6 +13,11 @@ from tidemill.data.formats import json
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 
+_FORMS = (
+    'Write {"features":[1,2]}, or {"data":{"features":{"values":[1,2]}}}, in each line; JSON has '
+    "no NaN and no infinity."
+)
+
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
     """The instance of every line; blank lines are passed over."""
@@ -30,7 +35,7 @@ def read(data: NDArray[np.uint8], token: None, where: Where) -> Batch:
 
 def _rows(instances: list[Any], where: Where) -> Batch:
     if not instances:
-        raise InvalidData(f"{where.name}: must have a line", got="none", do=json.FORMS)
+        raise InvalidData(f"{where.name}: must have a line", got="none", do=_FORMS)
     return json.rows(instances, lambda index: f"{where.row(index)}: $")
 
 
@@ -50,7 +55,7 @@ def _object(line: bytes, index: int, where: Where) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise InvalidData(
-            f"{where.row(index)}: must be one JSON object", got=str(error), do=json.FORMS
+            f"{where.row(index)}: must be one JSON object", got=str(error), do=_FORMS
         ) from None
 
 

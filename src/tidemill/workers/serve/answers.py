@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import numpy as np
+
 from tidemill.algorithms.base import Declaration, Model
 from tidemill.data import content_type as types
+from tidemill.data.checks import require_answers
 from tidemill.errors import Missing, TidemillError, UnsupportedType
 from tidemill.spec.frame import Frame
 from tidemill.workers.serve.form import Form, form_of
@@ -76,7 +79,10 @@ class Answers:
         self, load: Load, form: Form, kind: tuple[bytes, bytes], bodies: Sequence[bytes]
     ) -> list[Answer]:
         try:
-            parts = form.deal(self._model.predict(load.batch), load)
+            with np.errstate(over="ignore", invalid="ignore"):  # told of below
+                columns = self._model.predict(load.batch)
+            require_answers(columns)
+            parts = form.deal(columns, load)
         except Exception as error:
             return self._each(kind, [bodies[i] for i in load.requests], error)
         head = form.media.encode() + b"\n"

@@ -10,6 +10,7 @@ import orjson
 from tidemill.data import content_type as types
 from tidemill.data import request
 from tidemill.data.batch import Batch, Csr, concatenate
+from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
 from tidemill.data.formats import json
 from tidemill.errors import TidemillError
@@ -90,7 +91,9 @@ def _join_instances(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, 
     if not all(isinstance(instances, list) and instances for instances in found):
         return None
     instances = [i for several in found for i in several]
-    return json.rows(instances, "instance {}".format), [len(several) for several in found]
+    batch = json.rows(instances, "instance {}".format)
+    require_finite(batch)
+    return batch, [len(several) for several in found]
 
 
 def _join_json_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:
@@ -98,7 +101,9 @@ def _join_json_lines(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch,
         instances = [orjson.loads(body) for body in bodies]
     except ValueError:  # more than a line, or not JSON
         return None
-    return json.rows(instances, "line {}".format), [1] * len(bodies)
+    batch = json.rows(instances, "line {}".format)
+    require_finite(batch)
+    return batch, [1] * len(bodies)
 
 
 def _join_records(bodies: Sequence[bytes], kind: ContentType) -> tuple[Batch, Counts] | None:

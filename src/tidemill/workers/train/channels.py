@@ -102,8 +102,9 @@ class Channels:
         is_augmented = channel.data_type == "AugmentedManifestFile"
         if is_augmented and content_type.TEXT in self._accepted:
             return ContentType(content_type.TEXT)  # whatever is named: clients name its wrapping
-        kind = content_type.parse(channel.content_type or self._declaration.default_content_type)
-        if kind.media not in self._accepted:
+        asked = channel.content_type or self._declaration.default_content_type
+        kind = content_type.parse(asked) if content_type.is_known(asked) else None
+        if kind is None or kind.media not in self._accepted:
             raise UnsupportedType(
                 f"channel {channel.name!r}: ContentType must be one of "
                 f"{', '.join(self._accepted)} for {self._declaration.name}",

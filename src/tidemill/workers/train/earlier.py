@@ -9,7 +9,7 @@ from typing import Any
 
 from tidemill.algorithms.base import Algorithm, Declaration
 from tidemill.artifact import archive
-from tidemill.errors import Invalid
+from tidemill.errors import Invalid, InvalidData
 from tidemill.workers import artifact
 
 CHANNEL = "model"
@@ -35,5 +35,8 @@ def earlier_state(
             do="Name the S3ModelArtifacts of that job as the channel's S3Uri.",
         )
     shutil.rmtree(scratch, ignore_errors=True)  # of an earlier attempt
-    archive.unpack(files[0], scratch)
+    try:
+        archive.unpack(files[0], scratch)
+    except InvalidData as error:
+        raise InvalidData(f"{place}: {error.wanted}", got=error.got, do=error.do) from error
     return artifact.read_state(declaration, kind, scratch, place)

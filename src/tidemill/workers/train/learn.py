@@ -10,7 +10,7 @@ from tidemill.algorithms.base import Algorithm
 from tidemill.errors import TidemillError
 from tidemill.storage import uri
 from tidemill.training import loop
-from tidemill.training.evaluate import evaluate
+from tidemill.training.evaluate import evaluate, require_finite
 from tidemill.training.loop import Position
 from tidemill.workers.checkpoint import Checkpoints
 from tidemill.workers.log_lines import Log
@@ -92,8 +92,12 @@ def test(algorithm: Algorithm[Any], model: Any, channels: Channels, log: Log) ->
     """Log how good the model is on the rows that it did not learn from."""
     for channel in (HELD_OUT, TEST):
         if channel in channels:
-            for measure in evaluate(algorithm, model, channels.rows(channel)):
+            measures = evaluate(algorithm, model, channels.rows(channel))
+            channels.reading = channel  # it is of its rows that they tell
+            for measure in measures:
+                require_finite(measure)
                 log.quality(channel, measure)
+            channels.reading = None
 
 
 def _finalized(
