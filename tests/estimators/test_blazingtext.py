@@ -297,3 +297,15 @@ def test_a_parameter_out_of_bounds_is_named(epochs: Any) -> None:
 def test_texts_without_words_that_come_often_are_told_of() -> None:
     with pytest.raises(Invalid, match="at least min_count = 5 times"):
         Word2Vec().fit(["too few words", ""])
+
+
+def test_a_refused_part_leaves_the_fitted_classifier_as_it_was(classed: Any) -> None:
+    fitted = TextClassifier(random_state=0).fit(*classed)
+    before = fitted.predict_proba(["salt tide"])
+    fitted.set_params(word_ngrams=3)
+    with pytest.raises(Invalid, match="word_ngrams must be 2"):
+        fitted.partial_fit(["snow", "slope"], ["alp", "sea"])
+    fitted.set_params(word_ngrams=2)
+    assert fitted.classes_.tolist() == ["law", "sea", "tea"]
+    assert_array_equal(fitted.predict_proba(["salt tide"]), before)
+    assert fitted.partial_fit(["snow"] * 9, ["alp"] * 9).predict(["snow"]).tolist() == ["alp"]

@@ -32,6 +32,7 @@ _BATCH = 5_000
 _WORK_OF_A_BYTE = 50.0
 _STEPS, _MOST_EPOCHS, _FEWEST_EPOCHS = 40_000, 20, 3
 """Texts to learn from in all, where ``epochs`` is left to the number of texts."""
+_RATE_OF_TWO, _RATE_OF_MANY = 0.03, 0.06
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -41,7 +42,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     ----------
     word_ngrams : words of the longest n-gram
     epochs : passes over the texts; "auto" takes more the fewer there are
-    learning_rate : the size of the first steps
+    learning_rate : the size of the first steps; "auto" makes longer ones where there are more than
+        two classes
     min_count : words that come less often are left out
     buckets : that n-grams are hashed to
     vector_dim : numbers of a word's row where there are more classes than that
@@ -70,7 +72,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         *,
         word_ngrams: int = 2,
         epochs: int | Literal["auto"] = "auto",
-        learning_rate: float = 0.04,
+        learning_rate: float | Literal["auto"] = "auto",
         min_count: int = 1,
         buckets: int = 2_000_000,
         vector_dim: int = 100,
@@ -148,6 +150,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         earlier: BlazingTextState | None,
     ) -> Self:
         """Count the words, see each line once, and learn from what was seen in every epoch."""
+        self._kinds = len(named)
         order = np.random.Generator(np.random.Philox(key=self._seed)).permutation(len(text))
         lines = of_text(_with_labels(text, numbers, order))
         with side_by_side(len(text.bytes) * _WORK_OF_A_BYTE) as each:
@@ -179,18 +182,21 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self._columns = column_of[np.argsort(self._named, kind="stable")]
 
     def _take_along(self, fitted: Self) -> None:
-        self._named, self.n_iter_ = fitted._named, fitted.n_iter_
+        self._named, self._kinds, self.n_iter_ = fitted._named, fitted._kinds, fitted.n_iter_
 
     def _hyperparameters(self, texts: int) -> dict[str, Any]:
         epochs = self.epochs
         if epochs == "auto":
             wanted = math.ceil(_STEPS / max(1, texts))
             epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, wanted))
+        rate = self.learning_rate
+        if rate == "auto":
+            rate = _RATE_OF_TWO if self._kinds == 2 else _RATE_OF_MANY
         return {
             "mode": SUPERVISED,
             "word_ngrams": self.word_ngrams,
             "epochs": epochs,
-            "learning_rate": self.learning_rate,
+            "learning_rate": rate,
             "min_count": self.min_count,
             "buckets": self.buckets,
             "vector_dim": self.vector_dim,
