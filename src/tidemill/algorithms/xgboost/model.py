@@ -18,12 +18,15 @@ from tidemill.algorithms.xgboost.hyperparameters import NAME
 from tidemill.algorithms.xgboost.library import complaints, library
 from tidemill.algorithms.xgboost.matrix import library_features
 from tidemill.algorithms.xgboost.rows import fitted
+from tidemill.algorithms.xgboost.saved import About, about
 from tidemill.algorithms.xgboost.state import Bytes, bytes_of
 from tidemill.data.batch import Batch, Csr, Floats
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 FILE = "xgboost-model"
 _PICKLE = b"\x80"
+_AGAIN = "Save the model again by Booster.save_model, of xgboost 1.6 or newer."
 _LEAST = 1e-16
 _FEW = 1 << 14
 """Values of sparse rows, told or not."""
@@ -40,6 +43,12 @@ class XGBoostModel:
     objective: str
     columns: int
     classes: int = 0
+
+    def check(self) -> None:
+        sound.shaped("booster", self.booster, None)
+        found = about(self.booster.tobytes())
+        told = About(self.objective, self.columns, self.classes)
+        sound.require(found == told, "a booster is what is told of it")
 
     def __getstate__(self) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)}
@@ -70,7 +79,7 @@ class XGBoostModel:
     def _loaded(self) -> tuple[Any, bool]:
         """The library's booster, and whether it answers from rows as they are: the linear one
         cannot, dart's sums would round otherwise."""
-        booster = _load(self.booster.tobytes())
+        booster = _opened(self.booster.tobytes())
         return booster, _about(booster)["gradient_booster"]["name"] == "gbtree"
 
 
@@ -178,15 +187,20 @@ def _load(data: bytes) -> Any:
             got="a pickle, which could run anything when it is opened",
             do="Open it where you trust it, and save it again by Booster.save_model.",
         )
-    again = "Save the model again by Booster.save_model, of xgboost 1.6 or newer."
-    if data[:1] != b"{" or data.rstrip()[-1:] != b"}":  # which may end the process, not only fail
+    try:
+        about(data)  # which in the library may end the process, not only fail
+    except ValueError as error:
         raise InvalidData(
             f"{NAME}: a model that Booster.save_model wrote, JSON or UBJSON",
-            got=f"{len(data)} bytes, {data[:12]!r} …",
-            do=again,
-        )
+            got=f"{len(data)} bytes, {data[:12]!r} …: {error}",
+            do=_AGAIN,
+        ) from error
+    return _opened(data)
+
+
+def _opened(data: bytes) -> Any:
     booster = library().Booster()
-    with complaints(again):
+    with complaints(_AGAIN):
         booster.load_model(bytearray(data))
     return booster
 

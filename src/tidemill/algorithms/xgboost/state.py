@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.algorithms.xgboost.saved import about
 from tidemill.data.batch import Batch
+from tidemill.kernels import sound
 
 Bytes = NDArray[np.uint8]
 
@@ -51,6 +53,14 @@ class XGBoostState:
     best: Best | None = None
     lines: tuple[str, ...] = ()
     is_over: bool = False
+
+    def check(self) -> None:
+        for name in ("booster", "before"):
+            sound.shaped(name, getattr(self, name), None)
+            if len(getattr(self, name)):
+                about(getattr(self, name).tobytes())
+        for name in ("inherited", "rounds", "asked", "last", "columns"):
+            sound.between(name, getattr(self, name), 0)
 
 
 def let_go_of_rows(state: XGBoostState) -> XGBoostState:
