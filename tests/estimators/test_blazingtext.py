@@ -211,7 +211,9 @@ def test_a_word_that_looks_like_a_label_is_a_word() -> None:
     texts = [["__label__0", "tea"], ["__label__9", "sea"]] * 20
     fitted = TextClassifier(random_state=0).fit(texts, ["a", "b"] * 20)
     assert fitted.classes_.tolist() == ["a", "b"]
-    assert fitted.predict([["tea"], ["sea"]]).tolist() == ["a", "b"]
+    for asked in ([["tea"], ["sea"]], [["__label__0"], ["__label__9"]]):
+        assert fitted.predict(asked).tolist() == ["a", "b"]
+    assert "__label__0" in Word2Vec(8, epochs=1, **QUICK).fit(texts).words_
 
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_cores(

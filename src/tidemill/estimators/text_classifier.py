@@ -33,6 +33,7 @@ _WORK_OF_A_BYTE = 50.0
 _STEPS, _MOST_EPOCHS, _FEWEST_EPOCHS = 40_000, 20, 3
 """Texts to learn from in all, where ``epochs`` is left to the number of texts."""
 _RATE_OF_TWO, _RATE_OF_MANY = 0.03, 0.06
+_NO_LABEL = b"__Label__"
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -116,6 +117,14 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         with side_by_side(len(text.bytes) * _WORK_OF_A_BYTE) as each:
             parts = list(each(self.model_.chances, in_blocks(text)))
         return np.concatenate(parts)[:, self._columns]
+
+    def _lines(self, texts: Texts) -> Text:
+        """Words that would be taken for labels are spelled otherwise."""
+        text = super()._lines(texts)
+        whole: bytes = text.bytes.tobytes()
+        if LABEL not in whole:
+            return text
+        return Text(np.frombuffer(whole.replace(LABEL, _NO_LABEL), np.uint8), text.offsets)
 
     def _labelled(
         self, X: Texts, y: Any, known: NDArray[Any]

@@ -20,7 +20,6 @@ from tidemill.estimators.base import Expressive, InvalidInput
 Each = Callable[..., Iterable[Any]]
 Texts = Iterable[str | Sequence[str]]
 Preprocessor = Callable[[str], str]
-_LABEL, _HARMLESS = b"__label__", b"__label_ _"
 _KEPT = frozenset(b"'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _TO_WORDS = bytes(c if c in _KEPT or c >= 128 else 32 for c in range(256))
 _TO_LINE = bytes(32 if c in (0, 10) else c for c in range(256))
@@ -103,16 +102,11 @@ def _line(text: Any, preprocessor: Preprocessor | None, name: str, at: int) -> b
 
 
 def _words(text: str) -> bytes:
-    return _unlabelled(text.lower().encode("utf-8", "replace").translate(_TO_WORDS))
+    return text.lower().encode("utf-8", "replace").translate(_TO_WORDS)
 
 
 def _as_is(text: str) -> bytes:
-    return _unlabelled(text.encode("utf-8", "replace").translate(_TO_LINE))
-
-
-def _unlabelled(line: bytes) -> bytes:
-    """Without words that would be taken for labels."""
-    return line.replace(_LABEL, _HARMLESS) if _LABEL in line else line
+    return text.encode("utf-8", "replace").translate(_TO_LINE)
 
 
 def _told(value: Any) -> str:
