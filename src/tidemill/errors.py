@@ -1,7 +1,7 @@
 """Every error Tidemill raises on purpose, as one tree.
 
 TidemillError
-├── Invalid                    the request can never work as written
+├── Invalid (ValueError)       the request can never work as written
 │   ├── InvalidHyperparameter  one named value is missing, mistyped or out of range
 │   ├── InvalidData            bytes, rows or values that cannot be read as what they claim to be
 │   └── UnsupportedType        a content type that is not read here, or an Accept not answered
@@ -32,8 +32,8 @@ class TidemillError(Exception):
         self.do = do
 
 
-class Invalid(TidemillError):
-    """The request can never work as written."""
+class Invalid(TidemillError, ValueError):
+    """The request can never work as written: a ValueError, for whoever calls us from Python."""
 
 
 class InvalidHyperparameter(Invalid):

@@ -96,6 +96,8 @@ def unpack(source: Path | bytes, directory: Path, limits: Limits | None = None) 
         ):
             for count, member in enumerate(tar, 1):
                 _extract_member(tar, member, directory, count, limits)
+    except InvalidData:
+        raise
     except (tarfile.TarError, zlib.error, EOFError, OSError, UnicodeError, ValueError) as error:
         raise InvalidData(
             "a model.tar.gz", got=f"{type(error).__name__}: {error}", do=_DO
@@ -106,8 +108,7 @@ def check(directory: Path) -> Manifest:
     """The manifest of an unpacked artifact, once every file matches it."""
     manifest = _read_manifest(directory)
     for name, entry in manifest.files.items():
-        path = directory / _inside(name)
-        found = _digest_of(path) if path.is_file() else "no such file"
+        found = _found(directory / _inside(name))
         if found != entry.sha256:
             raise InvalidData(
                 f"artifact file {name!r} with SHA-256 {entry.sha256}", got=found, do=_DO
@@ -124,16 +125,32 @@ def _extract_member(
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        raise InvalidData(
-            "plain files in an artifact", got=f"{member.name!r}, a link or device", do=_DO
-        )
+    # One with holes may be of any size, whatever the archive's.
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        got = f"{member.name!r}, a link, a device or a file with holes"
+        raise InvalidData("plain files in an artifact", got=got, do=_DO)
     source = tar.extractfile(member)
     target.parent.mkdir(parents=True, exist_ok=True)
     # "x" so that two members of one name cannot write through each other.
     with target.open("xb") as sink:
         while source is not None and (chunk := source.read(_CHUNK)):
             sink.write(chunk)
+
+
+def read(directory: Path, name: str) -> bytes:
+    """One file of an unpacked artifact; InvalidData where there is none."""
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        got = f"{type(error).__name__}: {error.strerror}"
+        raise InvalidData(f"an artifact with a file {name}", got=got, do=_DO) from error
+
+
+def _found(path: Path) -> str:
+    try:
+        return _digest_of(path) if path.is_file() else "no such file"
+    except OSError as error:  # a name that is too long
+        return f"{type(error).__name__}: {error.strerror}"
 
 
 def _digest_of(path: Path) -> str:
@@ -156,7 +173,7 @@ def _read_manifest(directory: Path) -> Manifest:
     except FileNotFoundError:
         found = sorted(p.name for p in directory.iterdir())
         raise InvalidData(f"an artifact with a {MANIFEST}", got=found, do=_DO) from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         raise InvalidData(f"a readable {MANIFEST}", got=str(error), do=_DO) from error
     if manifest.format != FORMAT:
         raise InvalidData(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,8 @@ def sources(
     if not present:
         raise empty(f"{len(found)} files without a byte" if found else "no file")
     size = label_size if kind.label_size is None else kind.label_size
-    is_plain = len({file.name for file in present}) == len(present)
-    names = [file.name if is_plain else str(file) for file in present]
+    folder = os.path.commonpath([file.parent for file in present])
+    names = [file.relative_to(folder).as_posix() for file in present]
     layout = libsvm.UNKNOWN
     if kind.media == types.LIBSVM:
         layout = libsvm.measured(present, kind, is_compressed)

@@ -67,8 +67,8 @@ __all__ = [
 _LITTLE_WORK = 1e8
 
 
-class InvalidInput(Invalid, ValueError):
-    """Input that can never work, also as the ValueError that scikit-learn's tools look for."""
+class InvalidInput(Invalid):
+    """Input, or a parameter, that can never work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ex
             value = getattr(self, name)
             if name == "n_init" and value == "auto":
                 continue
-            if not isinstance(value, int | float | np.number) or value < low:
+            if not isinstance(value, int | float | np.number) or not value >= low:
                 raise InvalidInput(
                     f"KMeans: {name} must be at least {low}", got=value, do=f"Change {name}."
                 )

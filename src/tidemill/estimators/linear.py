@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.algorithms.linear_learner.hyperparameters import BINARY, LinearLearnerHyperparameters
+from tidemill.algorithms.hyperparameters import check, parse, rule_of
+from tidemill.algorithms.linear_learner.hyperparameters import (
+    BINARY,
+    NAME,
+    LinearLearnerHyperparameters,
+)
 from tidemill.algorithms.linear_learner.learner import LinearLearner
 from tidemill.algorithms.linear_learner.model import LinearModel, product
 from tidemill.algorithms.linear_learner.selection import BY_LOSS
@@ -122,6 +127,7 @@ class LinearEstimator(Expressive):
             early_stopping_tolerance=self.tolerance,
             **self._more(),
         )
+        _check(given)
         return LinearLearner(given, seed=self._seed)
 
     def _show(self, algorithm: LinearLearner, state: LinearState) -> None:
@@ -155,6 +161,14 @@ class LinearEstimator(Expressive):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _check(given: LinearLearnerHyperparameters) -> None:
+    """Raise InvalidHyperparameter for a value of another kind, or out of its range."""
+    for item in fields(given):
+        value, rule = getattr(given, item.name), rule_of(item)
+        if value is not None:
+            check(NAME, item.name, rule, parse(NAME, item.name, rule, str(value)))
 
 
 def _or_none(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -232,6 +233,12 @@ class LinearLearnerClassifier(ClassifierMixin, LinearEstimator):  # type: ignore
         return codes.astype(np.float32), weights
 
     def _class_weights(self, codes: NDArray[np.intp], weights: Floats | None) -> Floats:
+        if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping):
+            raise InvalidInput(
+                "class_weight must be None, 'balanced', or a dictionary from class to weight",
+                got=self.class_weight,
+                do="Change class_weight.",
+            )
         if self.class_weight != "balanced":
             given = [self.class_weight.get(c, 1.0) for c in self.classes_.tolist()]
             return np.array(given, np.float32)

@@ -18,6 +18,7 @@ from tidemill.algorithms.factorization_machines.learner import FactorizationMach
 from tidemill.algorithms.factorization_machines.model import FactorizationModel
 from tidemill.algorithms.factorization_machines.state import FactorizationState
 from tidemill.data.batch import Batch, Csr, Floats, to_csr
+from tidemill.data.checks import require_answers
 from tidemill.data.cursor import START, Cursor
 from tidemill.estimators.base import (
     BaseEstimator,
@@ -178,7 +179,9 @@ class MachineEstimator(Expressive, BaseEstimator):  # type: ignore[misc]
             self.model_.raw(Batch(self.scaling_.apply(block.features)))
             for block in Batch(features).split(_BLOCK)
         ]
-        return np.concatenate(parts).astype(np.float64) * self._unit() + self._middle()
+        raw = np.concatenate(parts)
+        require_answers({"scores": raw})
+        return raw.astype(np.float64) * self._unit() + self._middle()
 
     def _unit(self) -> float:
         return 1.0
