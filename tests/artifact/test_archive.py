@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.artifact.archive import Manifest, extract, pack
+from tidemill.artifact.archive import Manifest, extract, pack, read
 from tidemill.artifact.inflate import Limits
 from tidemill.errors import InvalidData
 
@@ -77,6 +77,27 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
         extract(tarball(special("x", kind)), tmp_path)
 
 
+def test_a_file_with_holes_is_refused(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("model.safetensors")
+    member.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "model.safetensors",
+        "GNU.sparse.realsize": str(1 << 40),
+    }
+    bomb = tarball((member, b"1\n0\n0\n".ljust(512, b"\0")))
+    with pytest.raises(InvalidData, match="holes"):
+        extract(bomb, tmp_path, Limits(bytes=1_000_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("model.safetensors", "folder", "x" * 300):
+        with pytest.raises(InvalidData, match="an artifact with a file"):
+            read(tmp_path, name)
+
+
 def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="FileExists"):
         extract(tarball((tarfile.TarInfo("x"), b"1"), (tarfile.TarInfo("x"), b"2")), tmp_path)
@@ -127,10 +148,25 @@ def test_a_manifest_from_the_future_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"{", b"[]", b"{}", b'{"algorithm": "a", "files": {"x": 3}}', b'{"files": {}, "b": 1}']
+    "text",
+    [
+        b"{",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"algorithm": "a", "files": {"x": 3}}',
+        b'{"files": {}, "b": 1}',
+    ],
 )
 def test_a_broken_manifest_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(InvalidData, match="readable manifest"):
+        extract(tarball((tarfile.TarInfo("manifest.json"), text)), tmp_path)
+
+
+def test_a_file_of_a_name_that_no_disk_has_is_missed(tmp_path: Path) -> None:
+    files = {"x" * 300: {"sha256": "", "size": 1}, "\ud800": {"sha256": "", "size": 1}}
+    text = json.dumps({"algorithm": "kmeans", "files": files}).encode()
+    with pytest.raises(InvalidData, match="artifact file"):
         extract(tarball((tarfile.TarInfo("manifest.json"), text)), tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 
 import numpy as np
 import pytest
@@ -45,6 +46,14 @@ def test_what_mxnet_wrote_is_read_and_written_alike() -> None:
         assert_array_equal(found[name], array)
         assert found[name].dtype == np.float32
     assert encode(HELD) == BY_MXNET
+
+
+def test_a_sparse_array_of_little_that_would_fill_the_memory_is_refused() -> None:
+    count, rows = struct.pack("<QQQ", 0x112, 0, 1), struct.pack("<IqIq", 1, 1, 1, 1 << 29)
+    kinds = struct.pack("<iiiii", 1, 0, 0, 6, 1) + struct.pack("<q", 1)
+    bomb = count + struct.pack("<Ii", 0xF993FAC9, 1) + rows + kinds + bytes(12)
+    with pytest.raises(InvalidData, match="a sparse array of shape"):
+        decode_list(bomb + struct.pack("<Q", 0))
 
 
 @given(

@@ -23,7 +23,9 @@ _BARE, _STORED, _STORED_TOO = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _DENSE, _ROWS, _CPU = 0, 1, 1
 _TYPES = tuple(map(np.dtype, ("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8")))
 _MOST_AXES = 32
-_MOST_VALUES = 1 << 30
+_MOST_VALUES, _FEW_VALUES, _SPREAD = 1 << 30, 1 << 24, 1 << 12
+"""Numbers of a sparse array in all; a few there may be however few are stored, else so many times
+as many."""
 
 
 def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -157,7 +159,8 @@ def _values(reader: _Reader, kind: int, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _spread(values: NDArray[Any], rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """All rows, of which some are stored and the rest are zeros."""
-    if min(shape) < 0 or math.prod(shape) > _MOST_VALUES:
+    most = min(_MOST_VALUES, max(_FEW_VALUES, _SPREAD * values.size))
+    if min(shape) < 0 or math.prod(shape) > most:
         raise ValueError(f"a sparse array of shape {shape}")
     if len(rows) and not (rows.min() >= 0 and rows.max() < shape[0]):
         raise ValueError(f"a row beyond the {shape[0]} of a sparse array")

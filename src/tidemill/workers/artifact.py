@@ -41,7 +41,7 @@ def read_model(declaration: Declaration, directory: Path, place: str) -> Any:
     if declaration.imports is not None and not (directory / archive.MANIFEST).exists():
         return declaration.imports(directory)
     _check(declaration, directory, place)
-    return from_bytes(declaration.model, (directory / archive.MODEL).read_bytes())
+    return from_bytes(declaration.model, archive.read(directory, archive.MODEL))
 
 
 def read_state(declaration: Declaration, kind: type[State], directory: Path, place: str) -> State:

@@ -27,6 +27,7 @@ from tidemill.errors import InvalidData
 FILE, PARAMS, SYMBOL = "model_algo-1", "params", "symbol.json"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _MOST_BYTES = 16 << 30
+_KINDS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 _GRAPH: tuple[tuple[str, str, tuple[int, ...], dict[str, str]], ...] = (
     ("null", "data", (), {}),
@@ -70,7 +71,7 @@ def exports(model: FactorizationModel) -> Mapping[str, bytes]:
 def imports(directory: Path) -> FactorizationModel:
     """The model of an artifact that SageMaker's own algorithm trained. Raises InvalidData."""
     path = directory / FILE
-    if not path.exists():
+    if not path.is_file():
         raise _error(
             f"an artifact with the file {FILE}", sorted(p.name for p in directory.iterdir())
         )
@@ -115,6 +116,9 @@ def _unpacked(path: Path) -> tuple[bytes, bytes]:
         with zipfile.ZipFile(path) as file:
             if sum(info.file_size for info in file.infolist()) > _MOST_BYTES:
                 raise _error(f"{FILE} of at most {_MOST_BYTES} bytes", "more")
+            kinds = {info.compress_type for info in file.infolist()}
+            if not kinds <= _KINDS:  # the others may shrink anything to next to nothing
+                raise _error(f"{FILE}, a ZIP whose files are deflated or stored", kinds)
             return file.read(PARAMS), file.read(SYMBOL)
     except (
         zipfile.BadZipFile,

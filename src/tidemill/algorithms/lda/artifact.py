@@ -28,7 +28,7 @@ def imports(directory: Path) -> LdaModel:
     Rows of beta are scaled to sum to 1. Raises InvalidData.
     """
     path = directory / FILE
-    if not path.exists():
+    if not path.is_file():
         got = sorted(found.name for found in directory.iterdir())
         raise _error(f"a model.tar.gz with the file {FILE}", got)
     arrays = decode_list(path.read_bytes(), FILE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.algorithms.linear_learner.hyperparameters import REGRESSOR
 from tidemill.algorithms.linear_learner.plan import Candidates
 from tidemill.algorithms.linear_learner.scaler import Scaler
 from tidemill.data.batch import Floats
@@ -181,7 +182,7 @@ class LinearState:
         )
         if side is not None and task is not None and scaler is not None and survey is not None:
             sound.between("outputs", task.outputs, 1)
-            classes = max(2, task.outputs) if len(survey.classes) else 0
+            classes = 0 if task.predictor_type == REGRESSOR else max(2, task.outputs)
             sound.shaped("classes", survey.classes, classes)
             sound.shaped("features", survey.features.mean, len(scaler.mean))
             self._check_models(len(side), task.outputs, len(scaler.mean))

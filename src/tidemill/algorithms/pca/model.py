@@ -66,7 +66,7 @@ def exports(model: PcaModel) -> Mapping[str, bytes]:
 def imports(directory: Path) -> PcaModel:
     """The model of an artifact that SageMaker's own algorithm trained."""
     path = directory / MXNET_FILE
-    if not path.exists():
+    if not path.is_file():
         raise InvalidData(
             f"an artifact of pca with a file {MXNET_FILE}",
             got=sorted(p.name for p in directory.iterdir()),
@@ -74,8 +74,8 @@ def imports(directory: Path) -> PcaModel:
         )
     held = ndarrays.decode(path.read_bytes(), MXNET_FILE)
     v, s, mean = (held.get(name) for name in ("v", "s", "mean"))
-    sound = v is not None and v.ndim == 2 and (mean is None or mean.size == len(v))
-    if v is None or not sound or (s is not None and s.shape != v.shape[1:]):
+    fits = v is not None and v.ndim == 2 and (mean is None or mean.size == len(v))
+    if v is None or not fits or not v.size or (s is not None and s.shape != v.shape[1:]):
         raise InvalidData(
             f"{MXNET_FILE}: v of (columns, components), s of (components,), mean of (1, columns)",
             got={name: array.shape for name, array in held.items()},
