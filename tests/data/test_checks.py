@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tidemill.data.batch import Batch, to_csr
-from tidemill.data.checks import require_finite
+from tidemill.data.checks import require_answers, require_finite
 from tidemill.errors import InvalidData
 
 TABLE = np.ones((3, 2), np.float32)
@@ -44,3 +44,16 @@ def test_the_first_bad_number_is_named(value: float) -> None:
         require_finite(Batch(TABLE, bad))
     with pytest.raises(InvalidData, match=rf"file row 1: weight .* got {value}"):
         require_finite(Batch(TABLE, None, bad[:, 1]), lambda row: f"file row {row}")
+
+
+def test_answers_of_numbers_and_of_words_pass() -> None:
+    words = np.array(["a", "b", "c"])
+    require_answers({"score": HUGE[:, 0], "label": np.array([1, 2, 3]), "words": words})
+    require_answers({"score": np.empty(0, np.float32)})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_is_named(value: float) -> None:
+    score = np.array([1, 2, value], np.float32)
+    with pytest.raises(InvalidData, match=rf"row 3: .* for which score is .*; got {value}"):
+        require_answers({"label": np.array([1, 2, 3]), "score": score})

@@ -219,6 +219,15 @@ def test_files_of_other_widths_or_labels_name_both(tmp_path: Path) -> None:
         list(open_files(paths, None, batch_rows=10).read())
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder, line in (("monday", "1,2\n"), ("tuesday", "1,two\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.csv").write_text(line)
+    files = open_files([tmp_path], "text/csv", batch_rows=10, label_size=0)
+    with pytest.raises(InvalidData, match=r"^tuesday/rows\.csv, row 1, column 2"):
+        list(files.read())
+
+
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_a_fault_deep_in_a_file_names_its_row(tmp_path: Path, prefetch: int) -> None:
     path = tmp_path / "train.csv"

@@ -190,6 +190,8 @@ def _requests(data: Any, content_type: str | None) -> Iterator[tuple[bytes, str]
                 got=path.name,
                 do=f"Use one of {', '.join(CONTENT_TYPES)}, or pass content_type.",
             )
+        if not path.is_file():
+            raise Invalid("a file that is there", got=str(path), do="Check the path.")
         yield from _file_requests(path.read_bytes(), kind)
         return
     if isinstance(data, list) and data and all(isinstance(text, str) for text in data):
