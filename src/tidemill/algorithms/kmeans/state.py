@@ -68,8 +68,9 @@ class KMeansState:
             sound.shaped("kept centres", self.kept.centres, None, columns)
         for name in ("rows", "batches", "passes", "clusters"):
             sound.between(name, getattr(self, name), 0)
-        for name in ("loss", "weight"):
-            sound.between(name, getattr(self, name), 0, sys.float_info.max)
+        sound.between("weight", self.weight, 0, sys.float_info.max)
+        # Rounding may leave a loss a little below 0.
+        sound.between("loss", self.loss, -sys.float_info.max, sys.float_info.max)
 
     @property
     def follows(self) -> bool:

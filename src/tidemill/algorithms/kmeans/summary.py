@@ -32,7 +32,7 @@ class Summary:
 
     def check(self) -> None:
         check(self.origin, self.centres, self.weights)
-        sound.between("loss", self.loss, 0, sys.float_info.max)
+        sound.between("loss", self.loss, -sys.float_info.max, sys.float_info.max)
         sound.between("rows", self.rows, 0)
 
     def times(self, share: float) -> Summary:

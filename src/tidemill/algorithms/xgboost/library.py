@@ -34,8 +34,13 @@ def complaints(do: str) -> Iterator[None]:
     try:
         yield
     except library().core.XGBoostError as error:
-        words = _PLACE.sub("", str(error).partition("\n")[0])
-        raise Invalid("xgboost: what the library takes", got=words[:500], do=do) from error
+        raise complaint(error, do) from error
+
+
+def complaint(error: Exception, do: str) -> Invalid:
+    """What the library refused, in its own words."""
+    words = _PLACE.sub("", str(error).partition("\n")[0])
+    return Invalid("xgboost: what the library takes", got=words[:500], do=do)
 
 
 @cache

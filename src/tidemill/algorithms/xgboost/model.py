@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Columns, Measure
 from tidemill.algorithms.xgboost.hyperparameters import NAME
-from tidemill.algorithms.xgboost.library import complaints, library
+from tidemill.algorithms.xgboost.library import complaint, complaints, library
 from tidemill.algorithms.xgboost.matrix import library_features
 from tidemill.algorithms.xgboost.rows import fitted
 from tidemill.algorithms.xgboost.saved import About, about
@@ -68,10 +68,13 @@ class XGBoostModel:
 
     def _answers(self, features: Any) -> Floats:
         booster, has_trees = self._loaded
-        if has_trees:
-            found = booster.inplace_predict(features, validate_features=False)
-        else:
-            found = booster.predict(library().DMatrix(features), validate_features=False)
+        try:
+            if has_trees:
+                found = booster.inplace_predict(features, validate_features=False)
+            else:
+                found = booster.predict(library().DMatrix(features), validate_features=False)
+        except library().core.XGBoostError as error:
+            raise complaint(error, _AGAIN) from error
         answers: Floats = np.asarray(found, np.float32)
         return answers
 

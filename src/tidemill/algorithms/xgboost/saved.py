@@ -96,7 +96,8 @@ def _forest(model: dict[str, Any], columns: int, groups: int) -> None:
         rises = _numbers(begins, "i")
         is_whole = len(rises) > 0 and rises[0] == 0 and rises[-1] == len(trees)
         require(is_whole and bool((rises[1:] >= rises[:-1]).all()), "rounds are of all trees")
-    require(not len(model.get("cats", {}).get("enc", ())), "no names of categories")
+    named = model.get("cats", {})
+    require(not any(len(part) for part in named.values()), "categories are numbers, without names")
     require([tree["id"] for tree in trees] == list(range(len(trees))), "trees stand in order")
     if trees:
         _check_trees(trees, columns)
