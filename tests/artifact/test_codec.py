@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -187,3 +187,62 @@ def test_a_digest_tells_blobs_apart() -> None:
     left, right = (to_bytes(Leaf(np.full(2, v))) for v in (1.0, 2.0))
     assert digest(left) == digest(bytes(left)) != digest(right)
     assert len(digest(left)) == 64
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    rows: NDArray[np.float32]
+    size: int
+    share: float
+    name: str = ""
+    maybe: Other | None = None
+    counts: NDArray[np.int64] | NDArray[np.int32] | None = None
+
+    def check(self) -> None:
+        if len(self.rows) != self.size:
+            raise ValueError("as many rows as there are said to be")
+
+
+KINDS = Kinds(np.ones(2, np.float32), 2, 0.5)
+
+
+def test_fields_of_their_declared_types_come_back() -> None:
+    for value in (
+        KINDS,
+        replace(KINDS, share=1, name="x", maybe=Other(2.0)),
+        replace(KINDS, counts=np.zeros(1, np.int32)),
+        replace(KINDS, counts=np.zeros(1, np.int64)),
+    ):
+        same(from_bytes(Kinds, to_bytes(value)), value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rows": np.ones(2)},
+        {"rows": np.ones(2, np.int32)},
+        {"rows": None},
+        {"rows": 2.0},
+        {"size": 2.0},
+        {"size": True},
+        {"size": "2"},
+        {"size": 2**64},
+        {"share": "0.5"},
+        {"share": None},
+        {"share": np.ones(1, np.float32)},
+        {"name": 3},
+        {"name": None},
+        {"maybe": 1},
+        {"maybe": {"number": 1.0}},
+        {"maybe": np.ones(1)},
+        {"counts": np.ones(1)},
+    ],
+)
+def test_fields_of_other_types_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidData, match="a saved Kinds"):
+        from_bytes(Kinds, to_bytes(replace(KINDS, **wrong)))
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    with pytest.raises(InvalidData, match="as many rows as there are said to be"):
+        from_bytes(Kinds, to_bytes(replace(KINDS, size=3)))
