@@ -57,3 +57,9 @@ def test_an_answer_that_is_no_number_is_named(value: float) -> None:
     score = np.array([1, 2, value], np.float32)
     with pytest.raises(InvalidData, match=rf"row 3: .* for which score is .*; got {value}"):
         require_answers({"label": np.array([1, 2, 3]), "score": score})
+
+
+def test_a_weight_below_zero_is_named() -> None:
+    require_finite(Batch(TABLE, None, np.array([0, 1, 2], np.float32)))
+    with pytest.raises(InvalidData, match=r"row 2: weight must be 0 or more; got -0\.5"):
+        require_finite(Batch(TABLE, None, np.array([1, -0.5, 2], np.float32)))

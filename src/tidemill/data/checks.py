@@ -19,7 +19,8 @@ Name = Callable[[int], str]
 def require_finite(
     batch: Batch, name: Name = lambda row: f"row {row + 1}", *, allows_missing: bool = False
 ) -> None:
-    """Raise InvalidData naming row and column unless labels, weights and features are finite.
+    """Raise InvalidData naming row and column unless labels, weights and features are finite,
+    and no weight is below zero.
 
     allows_missing: features may be NaN too, for missing values. Costs one dot product over the
     batch, unless values are missing.
@@ -31,6 +32,14 @@ def require_finite(
                 got=float(array[found]),
                 do=f"Drop the row, or give it a {what}.",
             )
+    weights = batch.weights
+    if weights is not None and weights.size and weights.min() < 0:
+        index = tuple(int(i) for i in np.argwhere(weights < 0)[0])
+        raise InvalidData(
+            f"{name(index[0])}: weight must be 0 or more",
+            got=float(weights[index]),
+            do="Correct the weight, or drop the row.",
+        )
     features = batch.features
     values = features.values if isinstance(features, Csr) else features
     found = _first(values, np.isinf if allows_missing else _is_wrong)

@@ -30,10 +30,15 @@ def library() -> Any:
 
 @contextlib.contextmanager
 def complaints(do: str) -> Iterator[None]:
-    """What the library refuses within, as Invalid in its own words. do: what could help"""
+    """What the library refuses within, as Invalid in its own words. do: what could help
+
+    Raises MemoryError where it found too little of that.
+    """
     try:
         yield
     except library().core.XGBoostError as error:
+        if "bad_alloc" in str(error):
+            raise MemoryError("xgboost: too little for these rows and rounds") from error
         raise complaint(error, do) from error
 
 
