@@ -24,6 +24,7 @@ from tidemill.artifact.codec import to_bytes
 from tidemill.artifact.ndarrays import decode, encode
 from tidemill.data.batch import Batch, Csr, Floats, to_csr
 from tidemill.errors import Invalid, InvalidData, InvalidHyperparameter
+from tidemill.kernels.pca import check_rows
 from tidemill.testing.algorithm import Stream
 from tidemill.training.loop import Position, fit
 
@@ -169,6 +170,11 @@ def test_sparse_pointers_out_of_range_are_refused(indptr: list[int]) -> None:
         algorithm.update(algorithm.start(), Batch(rows))
 
 
+def test_sparse_pointers_whose_differences_overflow_are_refused() -> None:
+    with pytest.raises(InvalidData, match="row after row"):
+        check_rows(np.array([0, 2, -(2**63), -1, 2]), np.array([3, 4]), 2, 100)
+
+
 @pytest.mark.parametrize("is_sparse", [False, True])
 @pytest.mark.parametrize("mode", ["regular", "randomized"])
 def test_a_weight_of_two_is_a_row_that_comes_twice_and_zero_none(
@@ -222,6 +228,15 @@ def test_a_sketch_keeps_as_many_directions_as_it_is_told_to() -> None:
         assert state.sketch is not None
         assert state.sketch.directions == kept
         assert len(state.sketch.rows) <= 2 * kept
+
+
+@pytest.mark.parametrize("subtract_mean", [False, True])
+def test_rows_that_are_all_alike_have_components_of_no_strength(subtract_mean: bool) -> None:
+    rows = np.ones((3000, 2100), np.float32)
+    given = {"algorithm_mode": "randomized", "subtract_mean": subtract_mean}
+    model = model_of(rows, 3, **given)
+    assert_allclose(model.s[:2], 0, atol=1e-2)
+    assert_allclose(model.v.T @ model.v, np.eye(3), atol=1e-5)
 
 
 def test_of_few_columns_randomized_mode_is_exact() -> None:
