@@ -13,7 +13,9 @@ import typer.main
 from tidemill import registry
 from tidemill.algorithms.hyperparameters import default_in_words, rule_of
 from tidemill.cli.main import COMMANDS, app
+from tidemill.data.content_type import ALIASES
 from tidemill.gateway import operations
+from tidemill.workers.train.earlier import CHANNEL as MODEL_CHANNEL
 
 REFERENCE = Path(__file__).parent / "reference"
 # Told from path and query, these two have no table of operations by name.
@@ -50,8 +52,10 @@ def algorithm_page(name: str) -> str:
             "",
             about,
             "",
-            f"- channels: {', '.join(declared.channels)}",
-            f"- content types: {', '.join(f'`{c}`' for c in declared.content_types)}",
+            f"- channels: {', '.join(f'`{c}`' for c in declared.channels)}; `{MODEL_CHANNEL}`, an "
+            "[earlier model](../how-to/update-a-model.md) to go on from",
+            f"- content types: {', '.join(map(_with_aliases, declared.content_types))}; "
+            f"`{declared.default_content_type}` where a channel names none",
             f"- answers: {', '.join(f'`{c}`' for c in declared.response_columns)} "
             f"in a JSON list `{declared.response_key}`",
             "",
@@ -69,6 +73,12 @@ def algorithm_page(name: str) -> str:
             "",
         ]
     )
+
+
+def _with_aliases(media: str) -> str:
+    """A content type, and the other media types that are read as it."""
+    others = [f"`{name}`" for name, of in ALIASES.items() if of == media != name and "/" in name]
+    return f"`{media}`" + (f" (or {', '.join(others)})" if others else "")
 
 
 def command_page() -> str:
