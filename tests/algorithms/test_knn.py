@@ -424,6 +424,7 @@ def test_damaged_models_are_refused_before_they_are_followed() -> None:
     cells = model.index.cells.copy()  # type: ignore[union-attr]
     cells[0] = 5
     damaged = replace(model, index=replace(model.index, cells=cells))  # type: ignore[type-var]
-    again = from_bytes(KnnModel, to_bytes(damaged))
+    with pytest.raises(InvalidData, match="cells must be from 0 to below 5"):
+        from_bytes(KnnModel, to_bytes(damaged))
     with pytest.raises(InvalidData, match="index is whole"):
-        again.predict(QUERIES)
+        damaged.predict(QUERIES)
