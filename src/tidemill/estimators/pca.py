@@ -230,6 +230,13 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Expressive):  # typ
 
     def _check(self) -> None:
         """Raise InvalidInput for parameters that cannot work."""
+        for name in ("whiten", "subtract_mean"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise InvalidInput(
+                    f"PCA: {name} must be True or False",
+                    got=getattr(self, name),
+                    do=f"Change {name}.",
+                )
         if self.algorithm_mode not in (REGULAR, RANDOMIZED):
             raise InvalidInput(
                 f"PCA: algorithm_mode must be {REGULAR} or {RANDOMIZED}",
