@@ -35,6 +35,11 @@ class Home:
         return self.root / "tidemill.db"
 
     @property
+    def metrics(self) -> Path:
+        """What was measured over time (``store.metrics``): a database of its own."""
+        return self.root / "metrics.db"
+
+    @property
     def buckets(self) -> Path:
         """S3: one directory a bucket."""
         return self.root / "s3"
@@ -72,6 +77,11 @@ class Home:
     def routes(self) -> Path:
         """The routing table (``spec.route``), written by control, read by the router."""
         return self.run / "routes.json"
+
+    @property
+    def meters(self) -> Path:
+        """What the router has counted (``spec.meters``), written by it, read by control."""
+        return self.run / "meters.json"
 
     def socket(self, name: str) -> Path:
         """Path of a Unix socket of this home, short enough for the kernel.
