@@ -1,0 +1,215 @@
+"""Counts what every variant is asked, and how long it takes; control makes metrics of the counts.
+
+A request costs some additions. Counts live longer than the router: a new one goes on where the
+file of the one before it ends, so that control finds counts that only grow.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from math import ceil, inf, log
+from pathlib import Path
+
+from tidemill.spec import meters as spec
+from tidemill.stats.quantiles import PER_LOG
+
+WRITE_SECONDS = 1.0
+FORGET_SECONDS = 3600.0
+"""So long counts of a variant are kept that no route names any more: control has read them then."""
+
+_LOG = logging.getLogger(__name__)
+_NANOSECOND = 1e-3
+
+
+class Latency:
+    """Microseconds: how many, their sum, their ends, and how they spread (``spec.meters``)."""
+
+    __slots__ = ("buckets", "count", "high", "low", "total")
+
+    def __init__(self, told: spec.Latency | None = None) -> None:
+        told = told or spec.Latency()
+        self.count = told.count
+        self.total = told.total
+        self.low = inf if told.low is None else told.low
+        self.high = -inf if told.high is None else told.high
+        self.buckets = dict(told.buckets)
+
+    def add(self, seconds: float) -> None:
+        micros = seconds * 1e6 + _NANOSECOND  # never zero, which has no logarithm
+        self.count += 1
+        self.total += micros
+        if micros < self.low:
+            self.low = micros
+        if micros > self.high:
+            self.high = micros
+        at = ceil(log(micros) * PER_LOG)
+        try:
+            self.buckets[at] += 1
+        except KeyError:
+            self.buckets[at] = 1
+
+    def told(self) -> spec.Latency:
+        if not self.count:
+            return spec.Latency()
+        return spec.Latency(self.count, self.total, self.low, self.high, self.buckets)
+
+
+class Meter:
+    """Of one variant. replicas: how many it has · under_way: requests that it has at the moment"""
+
+    __slots__ = (
+        "_by_replicas",
+        "_split",
+        "errors_4xx",
+        "errors_5xx",
+        "key",
+        "left",
+        "model",
+        "model_errors",
+        "overhead",
+        "replicas",
+        "requests",
+        "under_way",
+    )
+
+    def __init__(self, told: spec.Counted) -> None:
+        self.key = told.key
+        self.requests = told.requests
+        self.errors_4xx = told.errors_4xx
+        self.errors_5xx = told.errors_5xx
+        self.model_errors = told.model_errors
+        self.model = Latency(told.model)
+        self.overhead = Latency(told.overhead)
+        self.replicas = told.replicas
+        self.under_way = 0
+        self.left = 0.0  # monotonic seconds when the last route left it, or 0
+        self._by_replicas = dict(told.by_replicas)
+        self._split = told.requests  # so many are in _by_replicas
+
+    def add(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
+        """A request that a replica answered with this status, or failed to answer (0)."""
+        self.requests += 1
+        if status != 200:
+            self._wrong(status)
+        self.model.add(model_seconds)
+        self.overhead.add(overhead_seconds)
+
+    def refuse(self, status: int) -> None:
+        """A request that no replica got to see."""
+        self.requests += 1
+        if 400 <= status < 500:
+            self.errors_4xx += 1
+        else:
+            self.errors_5xx += 1
+
+    def _wrong(self, status: int) -> None:
+        if 200 <= status < 300:
+            return
+        self.model_errors += 1
+        if 400 <= status < 500:
+            self.errors_4xx += 1
+        elif status >= 500 or status == 0:
+            self.errors_5xx += 1
+
+    def scale(self, replicas: int) -> None:
+        """So many replicas from now on."""
+        self._share()
+        self.replicas = replicas
+
+    def _share(self) -> None:
+        """Ascribe what has come since the last time to the number of replicas there was."""
+        fresh, self._split = self.requests - self._split, self.requests
+        if fresh:
+            number = max(1, self.replicas)
+            self._by_replicas[number] = self._by_replicas.get(number, 0) + fresh
+
+    def told(self) -> spec.Counted:
+        self._share()
+        return spec.Counted(
+            *self.key,
+            requests=self.requests,
+            errors_4xx=self.errors_4xx,
+            errors_5xx=self.errors_5xx,
+            model_errors=self.model_errors,
+            by_replicas=self._by_replicas,
+            model=self.model.told(),
+            overhead=self.overhead.told(),
+            under_way=self.under_way,
+            replicas=self.replicas,
+        )
+
+
+class Meters:
+    """All meters, in a file that is replaced about once a second, when anything has changed.
+
+    path: of the file (``spec.home.Home.meters``), None to keep none
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        told = _read(path)
+        self._life = told.life
+        self._meters = {counted.key: Meter(counted) for counted in told.counted}
+        self._written: list[tuple[int, int, int]] = []
+        self._looked = 0.0
+
+    def __iter__(self) -> Iterator[Meter]:
+        return iter(self._meters.values())
+
+    def of(self, region: str, endpoint: str, variant: str, replicas: int) -> Meter:
+        """The meter of a variant that has so many replicas now."""
+        key = (region, endpoint, variant)
+        meter = self._meters.get(key)
+        if meter is None:
+            meter = self._meters[key] = Meter(spec.Counted(*key))
+        meter.scale(replicas)
+        return meter
+
+    def told(self) -> spec.Meters:
+        """All counts as they stand."""
+        return spec.Meters(self._life, time.time(), tuple(meter.told() for meter in self))
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look if anything has changed."""
+        return now - self._looked >= WRITE_SECONDS
+
+    def write(self, now: float) -> None:
+        """Put the counts into the file if they have changed. now: monotonic seconds"""
+        self._looked = now
+        seen = [(meter.requests, meter.under_way, meter.replicas) for meter in self]
+        if self._path is None or seen == self._written:
+            return
+        fresh = self._path.with_name(self._path.name + ".new")
+        try:
+            fresh.write_bytes(self.told().to_json())
+            fresh.replace(self._path)
+        except OSError as error:  # a full disk, say: the counts stand, and are written when it goes
+            _LOG.error("%s stays unwritten: %r", self._path, error)
+            return
+        self._written = seen
+
+    def keep(self, used: set[tuple[str, str, str]], now: float) -> None:
+        """Forget in time what no route names any more."""
+        for key, meter in list(self._meters.items()):
+            if key in used:
+                meter.left = 0.0
+            elif not meter.left:
+                meter.left, meter.under_way = now, 0
+                meter.scale(0)
+            elif now - meter.left > FORGET_SECONDS:
+                del self._meters[key]
+
+
+def _read(path: Path | None) -> spec.Meters:
+    """The counts of the router before this one; none when they cannot be read."""
+    try:
+        if path is not None:
+            return spec.from_json(path.read_bytes())
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _LOG.warning("%s cannot be read, counts begin anew: %r", path, error)
+    return spec.Meters(secrets.token_hex(8), time.time())

@@ -1,0 +1,91 @@
+"""What the router has counted since it first ran: it writes the counts, control reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of all requests so far, in microseconds. buckets: as ``stats.quantiles`` numbers them"""
+
+    count: int = 0
+    total: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    buckets: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """All that one variant has been asked, ever; counts only grow.
+
+    by_replicas: number of replicas → requests that came while there were so many
+    under_way, replicas: at this moment
+    """
+
+    region: str
+    endpoint: str
+    variant: str
+    requests: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    model_errors: int = 0
+    by_replicas: Mapping[int, int] = field(default_factory=dict)
+    model: Latency = field(default_factory=Latency)
+    overhead: Latency = field(default_factory=Latency)
+    under_way: int = 0
+    replicas: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Which variant."""
+        return self.region, self.endpoint, self.variant
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """life: of these counts; under another one they began again · at: epoch seconds"""
+
+    life: str
+    at: float
+    counted: tuple[Counted, ...] = ()
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(self, option=orjson.OPT_NON_STR_KEYS)
+
+
+def from_json(data: bytes | str) -> Meters:
+    """Read what ``to_json`` wrote; raises ValueError, TypeError or KeyError for anything else.
+
+    >>> counted = Counted("r", "e", "v", 3, by_replicas={2: 3}, model=Latency(3, 9.0, 1, 5, {0: 3}))
+    >>> meters = Meters("life", 1.5, (counted,))
+    >>> from_json(meters.to_json()) == meters
+    True
+    """
+    document = orjson.loads(data)
+    counted = tuple(_counted(c) for c in document["counted"])
+    return Meters(document["life"], document["at"], counted)
+
+
+def _counted(document: dict[str, Any]) -> Counted:
+    return Counted(
+        **{
+            **document,
+            "by_replicas": _numbered(document["by_replicas"]),
+            "model": _latency(document["model"]),
+            "overhead": _latency(document["overhead"]),
+        }
+    )
+
+
+def _latency(document: dict[str, Any]) -> Latency:
+    return Latency(**{**document, "buckets": _numbered(document["buckets"])})
+
+
+def _numbered(document: dict[str, int]) -> dict[int, int]:
+    return {int(number): count for number, count in document.items()}
