@@ -54,6 +54,11 @@ def prediction(
     )
 
 
+def timing(model: float, overhead: float) -> bytes:
+    """The header line that tells where the time went; seconds given, milliseconds told."""
+    return b"Server-Timing: model;dur=%.3f, overhead;dur=%.3f\r\n" % (model * 1e3, overhead * 1e3)
+
+
 def error(
     status: int,
     code: str,

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tidemill.router.meter import Meter
+
+
+class Live(Protocol):
+    """The variant that a request goes to."""
+
+    @property
+    def meter(self) -> Meter: ...
+
 
 class Call(Protocol):
     """What is to be sent, and who is told how it ends.
@@ -11,7 +20,7 @@ class Call(Protocol):
     key: (region, endpoint) · target: the variant asked for, or empty · id: of the frame
     frame: its bytes · deadline: monotonic seconds · hold_until: the same, 0 while not held
     deaths: replicas that ended while they had it · gone: nobody waits for the answer any more
-    variant: the one that it was last sent to
+    variant, live: the one that it was last sent to · sent: when, by ``time.perf_counter``
     """
 
     key: tuple[str, str]
@@ -23,6 +32,8 @@ class Call(Protocol):
     deaths: int
     gone: bool
     variant: bytes
+    live: Live | None
+    sent: float
 
     def deliver(self, status: int, head: bytes, body: bytes) -> None:
         """The replica's answer."""

@@ -9,9 +9,11 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from tidemill.router.call import Call
 from tidemill.router.clock import Clock
+from tidemill.router.meter import Meter, Meters
 from tidemill.router.replica import Replica
 from tidemill.router.table import RoutesFile
 from tidemill.spec.route import MAX_BODY, Route, RoutingTable
@@ -34,6 +36,7 @@ class LiveVariant:
     label: bytes
     weight: float
     replicas: Sequence[Replica]
+    meter: Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,11 @@ class LiveRoute:
 class Fleet:
     """Follows the routing table. ``control``: socket of the control plane, told when one dies."""
 
-    def __init__(self, routes: Path, control: Path, clock: Clock, account: str) -> None:
+    def __init__(
+        self, routes: Path, control: Path, clock: Clock, account: str, meters: Meters | None = None
+    ) -> None:
         self.account = account
+        self._meters = meters or Meters()
         self._file = RoutesFile(routes)
         self._control = str(control)
         self._clock = clock
@@ -111,7 +117,11 @@ class Fleet:
     def _live(self, route: Route) -> LiveRoute:
         variants = [
             LiveVariant(
-                v.name, v.name.encode(), v.weight, [self._replicas[a] for a in v.replicas.values()]
+                v.name,
+                v.name.encode(),
+                v.weight,
+                [self._replicas[a] for a in v.replicas.values()],
+                self._meters.of(route.region, route.endpoint, v.name, len(v.replicas)),
             )
             for v in route.variants
         ]
@@ -138,12 +148,15 @@ class Fleet:
                 call.fail(400, "ValidationError", no_variant(call.target, live))
                 return
             variants = [live.named[call.target]]
+        call.live = variants[0]
         chosen = _choose(variants)
         if chosen is None:
             self._hold(call)
         else:
+            call.live = chosen[0]
             call.variant = chosen[0].label
             call.hold_until = 0.0
+            call.sent = perf_counter()
             chosen[1].send(call)
 
     def _hold(self, call: Call) -> None:
@@ -211,6 +224,7 @@ class Fleet:
     def tick(self, now: float) -> None:
         """Some twenty times a second: follow the table, reconnect, end what takes too long."""
         self.reload()
+        self._read_meters(now)
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._connect_all()
@@ -218,8 +232,21 @@ class Fleet:
                 self._expire(one, now)
             self._leaving = [one for one in self._leaving if one.in_flight]
 
+    def _read_meters(self, now: float) -> None:
+        """Write down what has been counted, about once a second."""
+        if not self._meters.is_due(now):
+            return
+        used = set()
+        for live in self._routes.values():
+            for variant in live.named.values():
+                used.add(variant.meter.key)
+                variant.meter.under_way = sum(len(replica) for replica in variant.replicas)
+        self._meters.keep(used, now)
+        self._meters.write(now)
+
     def close(self) -> None:
         """Let go of every replica."""
+        self._meters.write(self._clock.now)
         self._held.clear()
         for one in [*self._replicas.values(), *self._leaving]:
             one.retire()

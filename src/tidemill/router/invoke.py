@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from itertools import count
+from time import perf_counter
 
 from tidemill.auth.refusal import Refusal
 from tidemill.auth.sigv4 import verify
 from tidemill.router import answers
+from tidemill.router.call import Live
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet, not_found
 from tidemill.router.http import Connection, Exchange, Request
@@ -65,6 +67,7 @@ class Invocation(Exchange):
         "_limit",
         "_pieces",
         "_size",
+        "began",
         "deadline",
         "deaths",
         "frame",
@@ -72,12 +75,17 @@ class Invocation(Exchange):
         "hold_until",
         "id",
         "key",
+        "live",
+        "sent",
         "target",
         "variant",
     )
 
     def __init__(self, connection: Connection, request: Request, asked: Invoke, desk: Desk) -> None:
         super().__init__(connection, request)
+        self.began = perf_counter()
+        self.sent = 0.0
+        self.live: Live | None = None
         self._asked = asked
         self._desk = desk
         self._headers = _text(request.headers)
@@ -180,17 +188,28 @@ class Invocation(Exchange):
     def deliver(self, status: int, head: bytes, body: bytes) -> None:
         if self.gone:
             return
+        model = perf_counter() - self.sent
         # What a model puts into a header must not end the line.
         content_type, _, attributes = head.replace(b"\r", b"").partition(b"\n")
         attributes = attributes.partition(b"\n")[0]
         if status >= 400:
             self._model_error(status, body)
             return
-        extra = b"" if self.request.keep_alive else answers.CLOSE
+        extra = answers.timing(model, perf_counter() - self.began - model)
+        if not self.request.keep_alive:
+            extra += answers.CLOSE
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)
         self._write(answer)
+        self._count(status, model)
+
+    def _count(self, status: int, model: float) -> None:
+        """Tell the meter of a request that a replica had for so many seconds."""
+        if self.live is not None:
+            self.live.meter.add(status, model, perf_counter() - self.began - model)
 
     def fail(self, status: int, code: str, message: str) -> None:
+        if self.live is not None:
+            self.live.meter.refuse(status)
         self._write(answers.error(status, code, message, close=not self.request.keep_alive))
 
     def late(self) -> None:
@@ -201,6 +220,7 @@ class Invocation(Exchange):
         self._model_error(0, message.encode())
 
     def _model_error(self, status: int, body: bytes) -> None:
+        self._count(status, perf_counter() - self.sent)
         original = body[:LONGEST_ORIGINAL].decode("utf-8", "replace")
         kind = "client" if 400 <= status < 500 else "server"
         message = (

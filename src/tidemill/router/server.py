@@ -26,6 +26,7 @@ from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.invoke import Desk, Invocation
+from tidemill.router.meter import Meters
 from tidemill.router.paths import HEALTH, invoke
 from tidemill.router.proxy import Forward
 from tidemill.router.upstream import Pool
@@ -55,7 +56,10 @@ class Router:
 
     def __init__(self, home: Home, account: str) -> None:
         self._clock = Clock()
-        self._fleet = Fleet(home.routes, home.socket("control"), self._clock, account)
+        self._meters = Meters(home.meters)
+        self._fleet = Fleet(
+            home.routes, home.socket("control"), self._clock, account, self._meters
+        )
         keys = load_or_create(home.credentials, os.environ).keys
         self._desk = Desk(self._fleet, keys, self._clock)
         self._pool = Pool(str(home.socket("gateway")), self._clock)
