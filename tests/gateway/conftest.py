@@ -19,6 +19,7 @@ from tidemill.auth.credentials import Credentials
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
+from tidemill.store.metrics import MetricStore
 from tidemill.store.sql import SqlStore
 
 ACCOUNT = "123456789012"
@@ -31,6 +32,7 @@ class Gateway:
     url: str
     home: Home
     verbs: Verbs
+    metrics: MetricStore
 
     def client(self, service: str, region: str, **settings: Any) -> Any:
         return boto3.client(
@@ -48,17 +50,19 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     home = Home(tmp_path_factory.mktemp("home"))
     store = SqlStore(f"sqlite:///{home.database}")
     verbs = Verbs(store, account=ACCOUNT, clock=time.time, wake=lambda: None)
-    app = build(home=home, verbs=verbs, credentials=KEYS, account=ACCOUNT)
+    metrics = MetricStore(home.metrics)
+    app = build(home=home, verbs=verbs, metrics=metrics, credentials=KEYS, account=ACCOUNT)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=600))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", home, verbs)
+        yield Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", home, verbs, metrics)
         server.should_exit = True
         thread.join()
     store.close()
+    metrics.close()
 
 
 @pytest.fixture

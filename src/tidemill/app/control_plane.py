@@ -15,14 +15,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 
 from tidemill.auth.credentials import load_or_create
+from tidemill.control.alarm import Alarms
 from tidemill.control.health import Health
+from tidemill.control.metering import Metering, Usage
+from tidemill.control.reconcile.duty import Duty
 from tidemill.control.reconcile.loop import Reconciler
 from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
@@ -31,6 +34,7 @@ from tidemill.engine.local import LocalEngine
 from tidemill.errors import NotReady, TidemillError
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
+from tidemill.store.metrics import MetricStore
 from tidemill.store.sql import SqlStore
 
 ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
@@ -44,11 +48,13 @@ def run(home: Home, account: str) -> None:
     for path in (home.root, home.run, home.sockets):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home.database.resolve()}")
+    metrics = MetricStore(home.metrics)
     bell = home.socket("control")
     verbs = Verbs(store, account=account, clock=time.time, wake=lambda: ring(bell))
     credentials = load_or_create(home.credentials, os.environ)
-    app = build(home=home, verbs=verbs, credentials=credentials, account=account)
-    with _reconciling(verbs, home), _listening(home.socket("gateway")) as listener:
+    app = build(home=home, verbs=verbs, metrics=metrics, credentials=credentials, account=account)
+    duties = (Metering(home, metrics), Usage(verbs, metrics), Alarms(verbs, metrics))
+    with _reconciling(verbs, home, duties), _listening(home.socket("gateway")) as listener:
         # uvicorn raises the signal again when it has wound up, which must not kill us then.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
@@ -66,17 +72,18 @@ def run(home: Home, account: str) -> None:
         server = uvicorn.Server(config)
         server.run(sockets=[listener])
     store.close()
+    metrics.close()
     if not server.started:
         raise NotReady("the gateway to start", got="an error", do="Read the lines above this one.")
 
 
 @contextmanager
-def _reconciling(verbs: Verbs, home: Home) -> Iterator[None]:
+def _reconciling(verbs: Verbs, home: Home, duties: Sequence[Duty]) -> Iterator[None]:
     """The loop, in a thread, for as long as the block runs."""
     wakeup = Wakeup(home.socket("control"))
     workers = Workers(LocalEngine(on_exit=verbs.wake), COMMANDS)
     health = Health(verbs.wake)
-    loop = Reconciler(verbs, home, workers, health, most_workers=most_workers())
+    loop = Reconciler(verbs, home, workers, health, most_workers=most_workers(), duties=duties)
     over = threading.Event()
     thread = threading.Thread(target=loop.run, args=(over, wakeup.wait), name="reconcile")
     health.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import re
@@ -35,6 +36,15 @@ class Credentials:
     def keys(self) -> dict[str, str]:
         """As ``sigv4.verify`` wants them: access key id → secret."""
         return {self.access_key_id: self.secret_access_key}
+
+    @property
+    def metrics_token(self) -> str:
+        """For ``GET /metrics`` and nothing else; the secret cannot be told from it.
+
+        >>> len(Credentials("AKIA", "secret").metrics_token)
+        64
+        """
+        return hmac.digest(self.secret_access_key.encode(), b"tidemill metrics", "sha256").hex()
 
 
 def load_or_create(path: Path, environ: Mapping[str, str]) -> Credentials:

@@ -111,6 +111,7 @@ def env(
         "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "TIDEMILL_HOME": str(place.root),
+        "TIDEMILL_METRICS_TOKEN": pair.metrics_token,
         **_past_proxies(found.server.url, os.environ),
     }
     if json:

@@ -19,18 +19,20 @@ from tidemill.gateway.inbox import Inbox
 from tidemill.gateway.s3.app import S3
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
+from tidemill.store.metrics import MetricStore
 
 
 def build(
     *,
     home: Home,
     verbs: Verbs,
+    metrics: MetricStore,
     credentials: Credentials,
     account: str,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. verbs: over the store · account: 12 digits · clock: judges signatures."""
-    platform = Platform(home, verbs, Buckets(home.buckets), account)
+    platform = Platform(home, verbs, Buckets(home.buckets), account, metrics)
     s3 = S3(platform.buckets, account, credentials.keys)
     door = Door(platform, credentials.keys, s3, clock)
 

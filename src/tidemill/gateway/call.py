@@ -10,6 +10,7 @@ from tidemill.control.verbs import Verbs
 from tidemill.gateway.wire.model import Operation
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
+from tidemill.store.metrics import MetricStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Platform:
     verbs: Verbs
     buckets: Buckets
     account: str
+    metrics: MetricStore
 
 
 @dataclass(frozen=True, slots=True)

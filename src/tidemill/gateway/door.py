@@ -60,6 +60,7 @@ class Door:
             return await self.s3(request, self._identify(seen, None))
         body = await _body(request)
         identity = self._identify(seen, body)
+        body = protocols.plain(seen, body, LARGEST_BODY)
         if seen.dialect == "rest-json":
             raise Fault("UnknownOperationException", f"Nothing answers at {seen.path}.", status=404)
         fields = protocols.fields(seen, body) if seen.dialect == "query" else {}

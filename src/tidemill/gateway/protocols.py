@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,24 @@ def _dialect(method: str, path: str, sent: str, headers: Mapping[str, str], targ
 def fields(seen: Seen, body: bytes) -> dict[str, str]:
     """The fields of a query call, of its form or its URL."""
     return query.fields(seen.query) | query.fields(body.decode("utf-8", "replace"))
+
+
+def plain(seen: Seen, body: bytes, most: int) -> bytes:
+    """The body, unpacked if the client has packed it (as it does with large PutMetricData)."""
+    if seen.headers.get("content-encoding", "identity") != "gzip":
+        return body
+    try:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        found = unpacker.decompress(body, most)
+    except zlib.error as error:
+        raise Fault("SerializationException", f"The body is not valid gzip: {error}.") from None
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise Fault(
+            "RequestEntityTooLargeException",
+            f"The body must be whole, and at most {most} bytes when unpacked.",
+            status=413,
+        )
+    return found
 
 
 def read(sent: bytes | dict[str, str], shape: Shape | None, code: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.gateway import cloudwatch, iam, sts
+from tidemill.gateway import iam, sts
 from tidemill.gateway.call import Handler
+from tidemill.gateway.cloudwatch import operations as cloudwatch
 from tidemill.gateway.logs import operations as logs
 from tidemill.gateway.resources import endpoint, endpoint_config, model, tags, training_job
 from tidemill.gateway.wire.errors import DOCUMENTATION, VALIDATION, Fault

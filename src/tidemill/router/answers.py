@@ -54,6 +54,23 @@ def prediction(
     )
 
 
+def exposition(body: bytes, *, close: bool, with_body: bool) -> bytes:
+    """The answer to ``/metrics``."""
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+        b"Content-Length: %d\r\n%b\r\n%b"
+        % (len(body), CLOSE if close else b"", body if with_body else b"")
+    )
+
+
+def no_token(*, close: bool) -> bytes:
+    """``/metrics`` is asked for without the right token."""
+    return (
+        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n%b\r\n"
+        % (CLOSE if close else b"")
+    )
+
+
 def timing(model: float, overhead: float) -> bytes:
     """The header line that tells where the time went; seconds given, milliseconds told."""
     return b"Server-Timing: model;dur=%.3f, overhead;dur=%.3f\r\n" % (model * 1e3, overhead * 1e3)

@@ -204,7 +204,11 @@ class Invocation(Exchange):
 
     def _count(self, status: int, model: float) -> None:
         """Tell the meter of a request that a replica had for so many seconds."""
-        if self.live is not None:
+        if self.live is None:
+            return
+        if not self.sent:  # refused for what it did to a replica earlier
+            self.live.meter.refuse(status)
+        else:
             self.live.meter.add(status, model, perf_counter() - self.began - model)
 
     def fail(self, status: int, code: str, message: str) -> None:

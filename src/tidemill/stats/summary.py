@@ -102,7 +102,8 @@ def from_bytes(data: bytes) -> Summary:
     middle = at + positive * _PAIR.size
     end = middle + negative * _PAIR.size
     sketch = Sketch(zeros, _unpack(packed[at:middle]), _unpack(packed[middle:end]))
-    return Summary(*head, sketch)
+    count, total, low, high = head
+    return Summary(count, total, low, high, sketch)
 
 
 def merged(summaries: Iterable[Summary]) -> Summary:
@@ -121,4 +122,4 @@ def _pack(buckets: Buckets) -> bytes:
 
 
 def _unpack(data: bytes) -> Buckets:
-    return dict(_PAIR.iter_unpack(data))
+    return {at: count for at, count in _PAIR.iter_unpack(data)}

@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS cells (
     PRIMARY KEY (series, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_KEY = "region = ? AND namespace = ? AND name = ? AND dimensions = ?"
+_FIND = "SELECT id FROM series WHERE region = ? AND namespace = ? AND name = ? AND dimensions = ?"
+_READ = f"SELECT at, summary FROM cells WHERE at >= ? AND at < ? AND series = ({_FIND}) ORDER BY at"  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class MetricStore:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._known: dict[Series, int] = {}
+        self._rolled = 0.0
         try:
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=20.0
@@ -80,6 +82,7 @@ class MetricStore:
                 got=f"{path}: {error}",
                 do="Check the disk; a damaged file may be deleted, its metrics are lost then.",
             ) from error
+        self._rolled = float(self.mark(_ROLLED) or 0)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -105,7 +108,8 @@ class MetricStore:
         """The same, each with a time of its own."""
         with self._write() as connection:
             for series, at, summary in found:
-                _merge(connection, self._id(connection, series), int(at // CELL) * CELL, summary)
+                width = CELL if at >= self._rolled else MINUTE
+                _merge(connection, self._id(connection, series), int(at // width) * width, summary)
             if mark is not None:
                 connection.execute("REPLACE INTO marks VALUES (?, ?)", mark)
 
@@ -121,16 +125,13 @@ class MetricStore:
     ) -> list[tuple[float, Summary]]:
         """(time of its beginning, summary) of every period that was told anything, in order.
 
-        Periods follow each other from ``start``, which is rounded down to a minute, or to the
-        period if that is shorter; ``end`` is exclusive.
+        Periods follow each other from ``start``, which is rounded down to a minute, or to ten
+        seconds when the period is shorter than a minute; ``end`` is exclusive.
         """
-        first = start // min(period, MINUTE) * min(period, MINUTE)
+        step = CELL if period < MINUTE else MINUTE
+        first = start // step * step
         with self._lock:
-            cells = self._connection.execute(
-                "SELECT at, summary FROM cells WHERE at >= ? AND at < ? AND series = "
-                f"(SELECT id FROM series WHERE {_KEY}) ORDER BY at",  # noqa: S608 - a constant
-                (first, end, *_key(series)),
-            ).fetchall()
+            cells = self._connection.execute(_READ, (first, end, *_key(series))).fetchall()
         periods: dict[float, Summary] = {}
         for at, summary in cells:
             begin = first + (at - first) // period * period
@@ -157,22 +158,20 @@ class MetricStore:
 
     def trim(self, now: float) -> None:
         """Roll up what is no longer fine, forget what is too old."""
-        until = int((now - FINE) // MINUTE) * MINUTE
-        since = int(self.mark(_ROLLED) or 0)
+        until = max(self._rolled, (now - FINE) // MINUTE * MINUTE)
         with self._write() as connection:
-            rows = connection.execute(
-                f"SELECT series, at, summary FROM cells WHERE at >= ? AND at < ? AND at % {MINUTE}",
-                (since, until),
-            ).fetchall()
-            for series, at, summary in rows:
-                connection.execute("DELETE FROM cells WHERE series = ? AND at = ?", (series, at))
-                _merge(connection, series, at // MINUTE * MINUTE, from_bytes(summary))
-            connection.execute("DELETE FROM cells WHERE at < ?", (now - KEPT,))
+            for (series,) in connection.execute("SELECT id FROM series").fetchall():
+                _roll_up(connection, series, self._rolled, until)
+                connection.execute(
+                    "DELETE FROM cells WHERE series = ? AND at < ?", (series, now - KEPT)
+                )
             connection.execute(
-                "DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM cells)"
+                "DELETE FROM series WHERE NOT EXISTS "
+                "(SELECT 1 FROM cells WHERE cells.series = series.id)"
             )
             connection.execute("REPLACE INTO marks VALUES (?, ?)", (_ROLLED, str(until)))
             self._known.clear()
+        self._rolled = until
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -195,13 +194,21 @@ class MetricStore:
             "VALUES (?, ?, ?, ?, ?)",
             (*_key(series), series.unit),
         )
-        found = connection.execute(
-            f"SELECT id FROM series WHERE {_KEY}",  # noqa: S608 - a constant
-            _key(series),
-        )
+        found = connection.execute(_FIND, _key(series))
         id = int(found.fetchone()[0])
         self._known[series] = id
         return id
+
+
+def _roll_up(connection: sqlite3.Connection, series: int, since: float, until: float) -> None:
+    """Merge the cells of that time into minutes."""
+    rows = connection.execute(
+        f"SELECT at, summary FROM cells WHERE series = ? AND at >= ? AND at < ? AND at % {MINUTE}",  # noqa: S608 - a constant
+        (series, since, until),
+    ).fetchall()
+    for at, summary in rows:
+        connection.execute("DELETE FROM cells WHERE series = ? AND at = ?", (series, at))
+        _merge(connection, series, at // MINUTE * MINUTE, from_bytes(summary))
 
 
 def _merge(connection: sqlite3.Connection, series: int, at: int, summary: Summary) -> None:

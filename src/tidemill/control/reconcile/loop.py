@@ -23,6 +23,7 @@ from tidemill.control.plan.queue import Room
 from tidemill.control.plan.step import Step
 from tidemill.control.reconcile import endpoint as endpoint_step
 from tidemill.control.reconcile import training_job as job_step
+from tidemill.control.reconcile.duty import Duties, Duty
 from tidemill.control.routes import Routes
 from tidemill.control.verbs import Verbs
 from tidemill.control.workers import Workers
@@ -53,10 +54,18 @@ class Reconciler:
     """One round is ``tick``; ``run`` goes round until it is told to stop.
 
     most_workers: of training jobs that may run at once; other jobs wait for their turn
+    duties: what else is done from time to time, between rounds
     """
 
     def __init__(
-        self, verbs: Verbs, home: Home, workers: Workers, health: Health, *, most_workers: int
+        self,
+        verbs: Verbs,
+        home: Home,
+        workers: Workers,
+        health: Health,
+        *,
+        most_workers: int,
+        duties: Sequence[Duty] = (),
     ) -> None:
         self._verbs = verbs
         self._home = home
@@ -64,6 +73,7 @@ class Reconciler:
         self._health = health
         self._most_workers = most_workers
         self._routes = Routes(home.routes, verbs.account)
+        self._duties = Duties(duties)
 
     def run(self, over: threading.Event, wait: Callable[[float], None]) -> None:
         """Go round until ``over``; ``wait`` sleeps for so many seconds, or until woken."""
@@ -73,6 +83,7 @@ class Reconciler:
                 settled = self.tick()
             except Exception:  # a full disk, say: the next round may find it mended
                 _LOG.exception("a round of reconciliation failed")
+            self._duties.tick(self._verbs.clock(), began)
             # With very many endpoints a round takes long: leave half the time to the gateway.
             over.wait(time.perf_counter() - began)
             wait(QUIET_POLL if settled else BUSY_POLL)

@@ -102,6 +102,8 @@ def _element(name: str, value: Any, shape: Shape) -> str:
     elif shape.kind == "list":
         assert shape.element is not None
         inner = "".join(_element("member", v, shape.element) for v in value)
+    elif shape.kind == "map":
+        inner = "".join(_entry(name, inside, shape) for name, inside in value.items())
     elif shape.kind == "timestamp":
         inner = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     elif shape.kind == "boolean":
@@ -109,6 +111,13 @@ def _element(name: str, value: Any, shape: Shape) -> str:
     else:
         inner = _text(str(value))
     return f"<{name}>{inner}</{name}>"
+
+
+def _entry(name: str, value: Any, shape: Shape) -> str:
+    assert shape.key is not None
+    assert shape.value is not None
+    inner = _element("key", name, shape.key) + _element("value", value, shape.value)
+    return f"<entry>{inner}</entry>"
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,96 @@
+"""CloudWatch's metrics of an endpoint's variant, from what the router has counted since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tidemill.spec.meters import Counted, Latency
+from tidemill.stats.quantiles import Sketch
+from tidemill.stats.summary import Summary
+from tidemill.store.metrics import Series
+
+NAMESPACE = "AWS/SageMaker"
+COUNT, MICROSECONDS = "Count", "Microseconds"
+
+Found = tuple[Series, Summary]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Names the metrics of one variant."""
+
+    region: str
+    endpoint: str
+    name: str
+
+    def series(self, name: str, unit: str = "None", namespace: str = NAMESPACE) -> Series:
+        """The metric of that name."""
+        dimensions = {"EndpointName": self.endpoint, "VariantName": self.name}
+        return Series.of(self.region, namespace, name, dimensions, unit)
+
+
+def since(before: Counted | None, now: Counted) -> Iterator[Found]:
+    """What AWS publishes of the requests between two looks at a meter.
+
+    A request is one value of each metric: 1 of Invocations; 1 or 0 of the errors, so that their
+    average is their rate; 1/n of InvocationsPerInstance, with n replicas. Extremes of latencies
+    are known to within 1 %.
+    """
+    if before is None or before.requests > now.requests:
+        before = Counted(*now.key)
+    requests = now.requests - before.requests
+    variant = Variant(*now.key)
+    if not requests:
+        return
+    yield variant.series("Invocations"), Summary.told(requests, requests, 1, 1)
+    yield variant.series("InvocationsPerInstance"), _shares(before.by_replicas, now.by_replicas)
+    for name, errors in (
+        ("Invocation4XXErrors", now.errors_4xx - before.errors_4xx),
+        ("Invocation5XXErrors", now.errors_5xx - before.errors_5xx),
+        ("InvocationModelErrors", now.model_errors - before.model_errors),
+    ):
+        yield variant.series(name), Summary.of([0.0, 1.0], [requests - errors, errors])
+    for name, earlier, later in (
+        ("ModelLatency", before.model, now.model),
+        ("OverheadLatency", before.overhead, now.overhead),
+    ):
+        if later.count > earlier.count:
+            yield variant.series(name, MICROSECONDS), latency(earlier, later)
+
+
+def idle(now: Counted) -> Iterator[Found]:
+    """No requests, said so: whoever scales by them can tell nothing from not known."""
+    variant = Variant(*now.key)
+    yield variant.series("Invocations"), Summary()
+    yield variant.series("InvocationsPerInstance"), Summary()
+
+
+def concurrency(now: Counted) -> Found:
+    """The requests that each replica has under way at this moment."""
+    each = now.under_way / max(1, now.replicas)
+    return Variant(*now.key).series("ConcurrentRequestsPerModel", COUNT), Summary.of([each])
+
+
+def latency(before: Latency, now: Latency) -> Summary:
+    """Of the requests between two looks."""
+    sketch = Sketch(positive=now.buckets).minus(Sketch(positive=before.buckets))
+    ends = (now.low or 0.0, now.high or 0.0)
+    low, high = (min(max(sketch.quantile(q), ends[0]), ends[1]) for q in (0.0, 1.0))
+    return Summary(
+        now.count - before.count,
+        now.total - before.total,
+        ends[0] if before.low != now.low else low,
+        ends[1] if before.high != now.high else high,
+        sketch,
+    )
+
+
+def by_key(counted: Iterable[Counted]) -> dict[tuple[str, str, str], Counted]:
+    """For the next look."""
+    return {one.key: one for one in counted}
+
+
+def _shares(before: Mapping[int, int], now: Mapping[int, int]) -> Summary:
+    fresh = {number: count - before.get(number, 0) for number, count in now.items()}
+    return Summary.of([1 / number for number in fresh], list(fresh.values()))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tidemill.control.plan.metering import concurrency, idle, since
+from tidemill.router.meter import Meters
+from tidemill.spec.meters import Counted
+from tidemill.stats.summary import Summary
+
+KEY = ("us-east-1", "mill", "AllTraffic")
+DIMENSIONS = (("EndpointName", "mill"), ("VariantName", "AllTraffic"))
+
+
+def found(before: Counted | None, now: Counted) -> dict[str, Summary]:
+    told = list(since(before, now))
+    assert {series.dimensions for series, _ in told} <= {DIMENSIONS}
+    assert {series.namespace for series, _ in told} <= {"AWS/SageMaker"}
+    return {series.name: summary for series, summary in told}
+
+
+def snapshot(meters: Meters) -> Counted:
+    [counted] = meters.told().counted
+    # The meter goes on counting in its own.
+    model = replace(counted.model, buckets=dict(counted.model.buckets))
+    return replace(counted, model=model, by_replicas=dict(counted.by_replicas))
+
+
+def test_each_request_is_one_value_of_each_metric() -> None:
+    meters = Meters()
+    meter = meters.of(*KEY, 4)
+    for status in (200, 200, 400, 500):
+        meter.add(status, 0.002, 0.0005)
+    told = found(None, snapshot(meters))
+    assert (told["Invocations"].count, told["Invocations"].total) == (4, 4)
+    assert told["InvocationsPerInstance"].total == 1.0
+    assert told["InvocationsPerInstance"].high == 0.25
+    for name in ("Invocation4XXErrors", "Invocation5XXErrors"):
+        assert (told[name].mean, told[name].low, told[name].high) == (0.25, 0, 1)
+    assert told["InvocationModelErrors"].total == 2
+    assert told["ModelLatency"].mean == pytest.approx(2000, rel=0.001)
+    assert told["OverheadLatency"].quantile(0.99) == pytest.approx(500, rel=0.01)
+
+
+def test_only_what_is_new_is_told() -> None:
+    meters = Meters()
+    meter = meters.of(*KEY, 1)
+    for _ in range(10):
+        meter.add(200, 0.001, 0.001)
+    before = snapshot(meters)
+    assert found(before, before) == {}
+    meter.add(200, 0.1, 0.001)
+    meter.add(200, 0.2, 0.001)
+    told = found(before, snapshot(meters))
+    latency = told["ModelLatency"]
+    assert (told["Invocations"].count, latency.count) == (2, 2)
+    assert latency.low == pytest.approx(100_000, rel=0.01)
+    assert latency.high == pytest.approx(200_000, rel=1e-6)
+    assert latency.total == pytest.approx(300_000, rel=1e-6)
+    assert told["Invocation5XXErrors"].high == 0.0
+
+
+def test_counts_that_began_anew_are_all_new() -> None:
+    meters = Meters()
+    meters.of(*KEY, 1).add(200, 0.001, 0.001)
+    now = snapshot(meters)
+    assert found(Counted(*KEY, requests=100), now)["Invocations"].count == 1
+
+
+def test_silence_is_told_as_zero() -> None:
+    counted = Counted(*KEY, under_way=3, replicas=2)
+    told = {series.name: summary for series, summary in idle(counted)}
+    assert told == {"Invocations": Summary(), "InvocationsPerInstance": Summary()}
+    series, summary = concurrency(counted)
+    assert (series.name, summary.mean) == ("ConcurrentRequestsPerModel", 1.5)
