@@ -38,7 +38,8 @@ def tidemill(*arguments: str, check: bool = True) -> subprocess.CompletedProcess
 
 
 def clean_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TIDEMILL_"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TIDEMILL_"))}
+    return {**clean, "TIDEMILL_CAPTURE_LEAST_FREE": "0"}  # be the disk as full as it is
 
 
 def start(home: Path) -> Platform:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidemill.control.verbs import Verbs
+from tidemill.spec import capture
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.store.base import Row
 
@@ -32,4 +33,5 @@ def spec(row: Row) -> EndpointConfig:
     """The endpoint config that a row holds."""
     fields = row.document["spec"]
     variants = tuple(ProductionVariant(**v) for v in fields["variants"])
-    return EndpointConfig(**{**fields, "variants": variants})
+    wanted = capture.from_document(fields.get("capture"))
+    return EndpointConfig(**{**fields, "variants": variants, "capture": wanted})

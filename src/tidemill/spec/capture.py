@@ -76,7 +76,7 @@ def line(capture: Capture, event: Event) -> bytes:
     >>> event = Event("e-1", 1644859506.25, "text/csv", b"1,2\n", "text/csv", b"0.02")
     >>> line(Capture(100, "s3://mill/seen", modes=("Output",), csv=("text/csv",)), event).decode()
     '{"captureData":{"endpointOutput":{"observedContentType":"text/csv","mode":"OUTPUT","data":"0.02","encoding":"CSV"}},"eventMetadata":{"eventId":"e-1","inferenceTime":"2022-02-14T17:25:06Z"},"eventVersion":"0"}\n'
-    """  # noqa: E501 - the line is the format
+    """
     data = {}
     if INPUT in capture.modes:
         data["endpointInput"] = _half(capture, "INPUT", event.sent_type, event.sent)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidemill.spec.capture import Capture
+from tidemill.spec.route import LEAST_OUTSTANDING
+
 
 @dataclass(frozen=True, slots=True)
 class ProductionVariant:
     """One model behind an endpoint.
 
     model: its name · instances: replicas to begin with (a serverless variant begins with 1)
-    weight: relative share of the traffic
+    weight: relative share of the traffic · routing: RoutingConfig's strategy
     """
 
     name: str
@@ -18,13 +21,18 @@ class ProductionVariant:
     instances: int = 1
     weight: float = 1.0
     instance_type: str = "local"
+    routing: str = LEAST_OUTSTANDING
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """Never changes once made: another wish needs another name."""
+    """Never changes once made: another wish needs another name.
+
+    capture: what of the requests is written down, or None
+    """
 
     name: str
     arn: str
     region: str
     variants: tuple[ProductionVariant, ...]
+    capture: Capture | None = None

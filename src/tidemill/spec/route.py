@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tidemill.spec import capture
+from tidemill.spec.capture import Capture
 
 # Bytes of a request's body: the bound of SageMaker's InvokeEndpoint.
 MAX_BODY = 6_291_456
+TIMEOUT = 60.0
+LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """weight: share of the traffic, relative · replicas: replica id → address (``unix:/…``)."""
+    """weight: share of the traffic, relative · replicas: replica id → address (``unix:/…``, or
+    ``tcp:host:port``) · timeout: seconds that a request may take · routing: which replica is next
+    """
 
     name: str
     weight: float
     replicas: Mapping[str, str]
+    timeout: float = TIMEOUT
+    routing: str = LEAST_OUTSTANDING
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint that takes traffic. log_stream_arn: named in ModelError answers."""
+    """One endpoint that takes traffic.
+
+    log_group: named in ModelError answers · most_outstanding: requests that a replica may have
+    under way · most_waiting, most_waiting_bytes: requests that may wait for a replica with room
+    capture: what of its requests is written down
+    """
 
     endpoint: str
     region: str
     variants: tuple[Variant, ...]
     max_body: int = MAX_BODY
     log_group: str = ""
+    most_outstanding: int = 1000
+    most_waiting: int = 5000
+    most_waiting_bytes: int = 64 * 2**20
+    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +63,18 @@ class RoutingTable:
 
 
 def from_json(text: str) -> RoutingTable:
-    """Read what ``to_json`` wrote."""
+    """Read what ``to_json`` wrote; fields of a later version are passed over."""
     document = json.loads(text)
-    routes = [
-        Route(**{**r, "variants": tuple(Variant(**v) for v in r["variants"])})
-        for r in document["routes"]
-    ]
+    routes = [_route(r) for r in document["routes"]]
     return RoutingTable(document["account"], {(r.region, r.endpoint): r for r in routes})
+
+
+def _route(document: Mapping[str, Any]) -> Route:
+    variants = tuple(Variant(**_known(Variant, v)) for v in document["variants"])
+    wanted = capture.from_document(document.get("capture"))
+    return Route(**{**_known(Route, document), "variants": variants, "capture": wanted})
+
+
+def _known(kind: type[Route] | type[Variant], document: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in document.items() if name in names}

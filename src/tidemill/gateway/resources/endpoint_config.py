@@ -7,11 +7,12 @@ from typing import Any
 
 from tidemill.control import endpoint_config
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import model, quota
+from tidemill.gateway.resources import data_capture, model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun, must_be_named
 from tidemill.gateway.wire.errors import invalid
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
+from tidemill.spec.route import LEAST_OUTSTANDING
 
 NOUN = Noun(
     "endpoint_config",
@@ -54,7 +55,8 @@ def to_spec(call: Call) -> EndpointConfig:
     for one in named:
         if named.count(one) > 1:
             raise invalid(f'The variant name "{one}" was non-unique within the request.')
-    return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants)
+    capture = data_capture.to_spec(call.request.get("DataCaptureConfig"))
+    return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants, capture)
 
 
 def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
@@ -70,6 +72,7 @@ def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
         instances=quota.check(sent.get("InitialInstanceCount", 1), f"{kind} for endpoint usage"),
         weight=sent.get("InitialVariantWeight", 1.0),
         instance_type=kind,
+        routing=sent.get("RoutingConfig", {}).get("RoutingStrategy", LEAST_OUTSTANDING),
     )
 
 
