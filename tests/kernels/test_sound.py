@@ -20,6 +20,9 @@ def test_what_is_sound_passes() -> None:
     sound.finite("rows", ROWS[:0])
     sound.counted("rows", ROWS - 1)
     sound.between("k", 2**53, 0)
+    sound.rising("rows", np.array([1, 1, 2]))
+    sound.rising("rows", np.array([1, 2]), strictly=True)
+    sound.bounds("rows", np.array([0, 0, 3]), 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,13 @@ def test_what_is_sound_passes() -> None:
         lambda: sound.counted("rows", -ROWS),
         lambda: sound.between("k", float("nan"), 0),
         lambda: sound.between("k", -1, 0),
+        lambda: sound.rising("rows", np.array([2**62, -(2**63)])),
+        lambda: sound.rising("rows", np.array([1, 1]), strictly=True),
+        lambda: sound.bounds("rows", np.array([0, 3]), 2, 4),
+        lambda: sound.bounds("rows", np.zeros(0, np.int64), None, 4),
+        lambda: sound.bounds("rows", np.array([-1, 3]), None, 4),
+        lambda: sound.bounds("rows", np.array([0, 5]), None, 4),
+        lambda: sound.bounds("rows", np.array([0, -(2**63)]), 1, 4),
     ],
 )
 def test_what_is_not_is_refused(ask: Callable[[], None]) -> None:

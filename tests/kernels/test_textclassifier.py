@@ -171,8 +171,11 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     seen, model = found(3), matrices(3, 3)
     starts = seen.starts.copy()
     starts[3] = starts[4] + 1
+    falling = seen.starts.copy()
+    falling[-1] = -(2**63)
     for wrong in (
         seen._replace(starts=starts),
+        seen._replace(starts=falling),
         seen._replace(starts=seen.starts[1:]),
         seen._replace(starts=seen.starts + len(seen.rows)),
         seen._replace(label_starts=seen.label_starts - 1),

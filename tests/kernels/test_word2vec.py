@@ -238,7 +238,7 @@ def test_numbers_and_starts_outside_are_refused() -> None:
         wrong[2] = number
         with pytest.raises(ValueError, match="numbers"):
             word2vec.train(setting(), *matrices(), wrong, starts, Pace(0.0, 9.0, 1.0, 0))
-    for bounds in ([0, len(ids) + 1], [-1, 2], [0, 4, 2]):
+    for bounds in ([0, len(ids) + 1], [-1, 2], [0, 4, 2], [0, 2, -(2**63)]):
         with pytest.raises(ValueError, match="starts"):
             word2vec.train(
                 setting(), *matrices(), ids, np.array(bounds, np.int64), Pace(0.0, 9.0, 1.0, 0)

@@ -33,6 +33,25 @@ def within(name: str, array: NDArray[Any], low: int, high: int) -> None:
         raise ValueError(f"{name} must be from {low} to below {high}")
 
 
+def rising(name: str, array: NDArray[Any], *, strictly: bool = False) -> None:
+    """Raise ValueError where a number is less than the one before or, strictly, the same.
+
+    Numbers are compared: the difference of two large ones overflows.
+    """
+    falls = np.less_equal if strictly else np.less
+    if falls(array[1:], array[:-1]).any():
+        raise ValueError(f"{name} must be rising")
+
+
+def bounds(name: str, array: NDArray[Any], parts: int | None, end: int) -> None:
+    """Raise ValueError unless each part, from one number of the array to the next, is within 0 to
+    end. parts: how many there are, None: any number"""
+    shaped(name, array, None if parts is None else parts + 1)
+    if not len(array) or array[0] < 0 or array[-1] > end:
+        raise ValueError(f"{name} must be from 0 to {end}")
+    rising(name, array)
+
+
 def finite(name: str, array: NDArray[Any] | None) -> None:
     """Raise ValueError where a number is none, or infinite."""
     if (

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
 from tidemill.kernels.load import DOUBLE, DOUBLES, FLOATS, INT32, INT64, SIZE, function, library
 from tidemill.kernels.tokens import Found
 
@@ -93,19 +94,17 @@ def chances(matrices: Matrices, found: Found) -> Floats:
 
 def _check(matrices: Matrices, found: Found) -> None:
     output, lines = matrices.output, len(found.terms)
+    sound.shaped("weights", matrices.weights, None, None)
     if output is not None and (
         output.dtype != np.float32
         or not output.flags.c_contiguous
-        or output.shape[1] != matrices.weights.shape[1]
+        or output.shape[1:] != matrices.weights.shape[1:]
     ):
         raise ValueError("both matrices must be of one width")
     if len(found.rows) != len(found.times):
         raise ValueError("rows must come so many times")
-    for starts, there in ((found.starts, found.rows), (found.label_starts, found.labels)):
-        if len(starts) != lines + 1 or starts[0] < 0 or starts[-1] > len(there):
-            raise ValueError("lines must begin within what they have")
-        if (np.diff(starts) < 0).any():
-            raise ValueError("lines must follow each other")
+    sound.bounds("starts of lines", found.starts, lines, len(found.rows))
+    sound.bounds("starts of lines' labels", found.label_starts, lines, len(found.labels))
 
 
 def _pointer(output: Floats | None) -> Any:

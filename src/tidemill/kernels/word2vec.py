@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
 from tidemill.kernels.load import (
     BYTES,
     DOUBLE,
@@ -78,7 +79,12 @@ class Pace(NamedTuple):
 
 def zeros(rows: int, columns: int) -> Floats:
     """(rows, padded columns) float32 that kernels take."""
-    return _aligned((rows, -(-columns // LANES) * LANES))
+    return _aligned((rows, padded(columns)))
+
+
+def padded(columns: int) -> int:
+    """Columns of a matrix that kernels take, for so many that are used."""
+    return -(-columns // LANES) * LANES
 
 
 def aligned(matrix: Floats) -> Floats:
@@ -100,13 +106,13 @@ def train(
     Raises ValueError for numbers and shapes that do not fit each other.
     """
     words, width = outer.shape
+    _check_call(setting, inner, outer, ids, starts)
     longest = int(np.diff(starts).max(initial=0))
     most = 1
     parts = setting.parts
     if parts is not None:
         _check_parts(parts, words, len(inner))
         most += int(np.diff(parts.starts).max(initial=0))
-    _check_call(setting, inner, outer, ids, starts)
     about = min(2 * setting.window, longest) if setting.is_cbow else 1
     rows = np.empty(max(1, about * most), np.int32)
     scratch = _aligned((1, 4 * width + MOST_GROUP * _MOST_OUT + LANES))
@@ -179,8 +185,7 @@ def _check_call(
         raise ValueError("negatives must be words")
     if len(ids) and (ids.min() < 0 or ids.max() >= words):
         raise ValueError("numbers must be of words")
-    if starts[0] < 0 or starts[-1] > len(ids) or (np.diff(starts) < 0).any():
-        raise ValueError("starts must rise within the numbers")
+    sound.bounds("starts", starts, None, len(ids))
     if not 1 <= setting.group <= MOST_GROUP or not 0 <= setting.negatives <= MOST_NEGATIVES:
         raise ValueError("group or negatives are too large")
     if setting.window < 1:
@@ -188,12 +193,11 @@ def _check_call(
 
 
 def _check_parts(parts: Parts, words: int, rows: int) -> None:
-    if len(parts.starts) != words + 1 or parts.starts[0] != 0 or parts.starts[-1] > len(parts.rows):
-        raise ValueError("there must be parts of each word")
-    if (np.diff(parts.starts) < 0).any() or parts.rows.dtype != np.int32:
-        raise ValueError("parts must rise")
-    if len(parts.rows) and (parts.rows.min() < 0 or parts.rows.max() >= rows):
-        raise ValueError("parts must be rows")
+    sound.shaped("rows of parts", parts.rows, None)
+    sound.bounds("starts of parts", parts.starts, words, len(parts.rows))
+    if parts.rows.dtype != np.int32 or parts.starts.dtype != np.int64:
+        raise ValueError("parts must be numbers of rows")
+    sound.within("rows of parts", parts.rows, 0, rows)
 
 
 _POINTER: Any = ctypes.c_void_p
