@@ -97,6 +97,10 @@ def test_gensim_reads_the_vectors(
         ("vectors.txt", b"1 2\na 1 nan\n"),
         ("vectors.txt", b"2 1\na 1\na 2\n"),
         ("vectors.txt", b"1 2\na 1 two\n"),
+        ("vectors.txt", b"0 1099511627776\n"),
+        ("vectors.txt", b"0 99999999999999999999999\n"),
+        ("vectors.bin", b"0 1099511627776\n"),
+        ("vectors.bin", b"0 99999999999999999999999\n"),
         ("vectors.bin", b"1 4\na \0\0"),
         ("vectors.bin", b"99999999999 4\na \0\0"),
         ("vectors.bin", b"-1 4\n"),
@@ -108,6 +112,36 @@ def test_gensim_reads_the_vectors(
 def test_damaged_files_are_refused_by_name(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InvalidData, match=rf"{name}: must "):
+        imports(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "told"),
+    [
+        (8 + 20, 65, "word_ngrams must be from 1 to 64"),
+        (8 + 20, 0, "sizes that no model has"),
+        (8 + 56, 2**31 - 1, "words and labels that do not add up"),
+        (8 + 56, -1, "words and labels that do not add up"),
+    ],
+)
+def test_a_number_that_no_model_has_is_refused(
+    place: int, wrong: int, told: str, classes: BlazingTextModel, tmp_path: Path
+) -> None:
+    data = bytearray(exports(classes)["model.bin"])
+    data[place : place + 4] = wrong.to_bytes(4, "little", signed=True)
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(InvalidData, match=told):
+        imports(tmp_path)
+
+
+def test_more_words_than_the_file_has_room_for_are_refused(
+    classes: BlazingTextModel, tmp_path: Path
+) -> None:
+    data = bytearray(exports(classes)["model.bin"])
+    for at, number in enumerate((2**30, 2**30 - 3, 3)):
+        data[64 + 4 * at : 68 + 4 * at] = number.to_bytes(4, "little")
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(InvalidData, match="fewer words"):
         imports(tmp_path)
 
 

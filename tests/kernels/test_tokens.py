@@ -134,8 +134,9 @@ def test_many_words_are_all_found_again() -> None:
 def test_a_classifier_sees_words_the_end_of_a_line_its_pairs_and_labels() -> None:
     words = tokens.opened(lines_of(["tea", "cup", "</s>", "__label__x", "__label__y"]))
     buckets = 7
-    rows = np.arange(5, 5 + buckets, dtype=np.int32)
-    rows[3] = -1
+    there = np.array([0, 1, 2, 4, 5, 6], np.int32)
+    row_of = dict(zip(there.tolist(), range(5, 11), strict=True))
+    rows = tokens.bucketed(there, buckets, 5)
     lines = lines_of(["__label__y tea cup tea", "strange __label__z", ""])
     found = tokens.features(
         lines, words, 3, rows, label=LABEL, end_row=2, word_ngrams=2
@@ -143,7 +144,7 @@ def test_a_classifier_sees_words_the_end_of_a_line_its_pairs_and_labels() -> Non
     for line, plain in enumerate([[b"tea", b"cup", b"tea"], [b"strange"], []]):
         wanted = Counter({2: 1}) + Counter({0: plain.count(b"tea"), 1: plain.count(b"cup")})
         pairs = grams(plain, 2, buckets)
-        wanted += Counter(int(rows[b]) for b in pairs if b != 3)
+        wanted += Counter(row_of[b] for b in pairs if b != 3)
         start, stop = found.starts[line], found.starts[line + 1]
         mine = dict(zip(found.rows[start:stop].tolist(), found.times[start:stop], strict=True))
         assert mine == wanted
@@ -152,6 +153,27 @@ def test_a_classifier_sees_words_the_end_of_a_line_its_pairs_and_labels() -> Non
     assert found.labels.tolist() == [1]
     assert found.label_starts.tolist() == [0, 1, 1, 1]
     assert found.named.tolist() == [1, 1, 0]
+
+
+def test_few_of_many_buckets_take_little_memory() -> None:
+    there = np.array([0, 255, 256, 2**30, tokens.MOST_BUCKETS - 1], np.int32)
+    found = tokens.bucketed(there, tokens.MOST_BUCKETS, 7)
+    rows = found.rows[found.pages[there // tokens.PAGE], there % tokens.PAGE]
+    assert rows.tolist() == [7, 8, 9, 10, 11]
+    assert np.count_nonzero(found.rows >= 0) == len(there)
+    assert found.pages.nbytes + found.rows.nbytes < 2**26
+
+
+@pytest.mark.parametrize("buckets", [[-1], [5], [2, 1], [2, 2]])
+def test_buckets_that_there_are_none_of_or_that_do_not_rise_are_refused(buckets: list[int]) -> None:
+    with pytest.raises(ValueError, match="buckets must"):
+        tokens.bucketed(np.array(buckets, np.int32), 5, 0)
+
+
+def test_more_words_than_there_are_and_too_few_slots_are_refused() -> None:
+    for words, slots in ((2, 16), (-1, 16), (1, 1)):
+        with pytest.raises(ValueError, match="words"):
+            tokens.fill(lines_of(["tea"]), words, np.zeros(slots, np.uint64))
 
 
 @settings(max_examples=60, deadline=None)
@@ -177,7 +199,7 @@ def test_bytes_that_are_no_utf_8_have_n_grams_within_their_word() -> None:
     assert ((found >= 0) & (found < 50)).all()
 
 
-@pytest.mark.parametrize("offsets", [[], [0, 9], [-1, 2], [0, 2, 1, 3]])
+@pytest.mark.parametrize("offsets", [[], [0, 9], [-1, 2], [0, 2, 1, 3], [0, -(2**63)]])
 def test_offsets_outside_the_bytes_are_refused(offsets: list[int]) -> None:
     lines = Lines(np.zeros(4, np.uint8), np.array(offsets, np.int64))
     words = tokens.opened(lines_of(["tea"]))
@@ -200,8 +222,11 @@ def test_a_room_that_holds_something_else_is_refused(sizes: list[int]) -> None:
 
 
 def test_n_grams_of_no_word_or_too_many_are_refused() -> None:
-    words, none = tokens.opened(lines_of(["tea"])), np.zeros(0, np.int32)
-    wrong: list[Any] = [(0, none), (tokens.MOST_GRAMS + 1, none), (2, none)]
+    words = tokens.opened(lines_of(["tea"]))
+    none = tokens.bucketed(np.zeros(0, np.int32), 0, 1)
+    lost = none._replace(hashed=257, pages=np.array([0, 1], np.int32))
+    wrong: list[Any] = [(0, none), (tokens.MOST_GRAMS + 1, none), (2, none), (2, lost)]
+    wrong += [(2, lost._replace(pages=np.array(at, np.int32))) for at in ([0], [0, -1])]
     for longest, rows in wrong:
         with pytest.raises(ValueError, match="n-grams"):
             tokens.features(

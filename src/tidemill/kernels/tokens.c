@@ -208,6 +208,14 @@ typedef struct {
     uint64_t stamp;
 } Bag;
 
+/* Buckets whose rows stand side by side: a page of a table, of which there are those with a row. */
+enum { PAGE = 256 };
+
+INLINE int32_t bucket_row(const int32_t *pages, const int32_t *rows, uint64_t bucket)
+{
+    return rows[(int64_t)pages[bucket / PAGE] * PAGE + (int64_t)(bucket % PAGE)];
+}
+
 INLINE void put(Bag *bag, int32_t row)
 {
     uint64_t mask = ((uint64_t)1 << bag->bits) - 1, at = place((uint32_t)row, bag->bits);
@@ -227,7 +235,7 @@ INLINE void put(Bag *bag, int32_t row)
  * n-grams, and the labels.
  *
  * words: of which those from ``labels_from`` on are labels · end_row: of the line's end, or -1
- * bucket_rows: of each bucket, or -1 · seats: zeros, more than twice the terms of any line
+ * pages, bucket_rows: of each page of buckets, and of each bucket of a page, or -1 · seats: zeros, more than twice the terms of any line
  * rows, times, row_starts: those that a line has · terms: of each line, whether they have a row or not
  * labels, label_starts: those known, from 0 · named: labels of each line, known or not
  * Gives the number of rows.
@@ -236,9 +244,9 @@ EXPORT int64_t tokens_features(const uint8_t *text, const int64_t *lines, int64_
                                const uint8_t *bytes, const int64_t *offsets, int64_t words,
                                uint64_t *slots, int64_t bits, int64_t labels_from,
                                const uint8_t *prefix, int64_t prefix_length, int64_t end_row,
-                               int64_t grams_of, const int32_t *bucket_rows, int64_t buckets,
-                               uint64_t *seats, int64_t seat_bits, int32_t *rows, float *times,
-                               int64_t *row_starts, float *terms, int32_t *labels,
+                               int64_t grams_of, const int32_t *pages, const int32_t *bucket_rows,
+                               int64_t buckets, uint64_t *seats, int64_t seat_bits, int32_t *rows,
+                               float *times, int64_t *row_starts, float *terms, int32_t *labels,
                                int64_t *label_starts, int32_t *named)
 {
     const Table table = {bytes, offsets, words, slots, bits};
@@ -275,10 +283,10 @@ EXPORT int64_t tokens_features(const uint8_t *text, const int64_t *lines, int64_
             }
             push(&grams, more ? token.hash : line_end.hash);
             for (int64_t i = 1; i < grams.there; i++) {
-                int32_t bucket_row = bucket_rows[grams.hash[i] % (uint64_t)buckets];
+                int32_t its = bucket_row(pages, bucket_rows, grams.hash[i] % (uint64_t)buckets);
                 all++;
-                if (bucket_row >= 0)
-                    put(&bag, bucket_row);
+                if (its >= 0)
+                    put(&bag, its);
             }
         }
         *terms++ = (float)all;

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.kernels import sound
 from tidemill.kernels.load import BYTES, FLOATS, INT32, INT64, SIZE, UINT64, function, library
 
 Bytes = NDArray[np.uint8]
@@ -21,6 +22,9 @@ Numbers = NDArray[np.int32]
 Floats = NDArray[np.float32]
 MOST_GRAMS = 64
 """Words of the longest n-gram."""
+MOST_BUCKETS = 2**31 - 1
+PAGE = 256
+"""Buckets whose rows stand side by side, as tokens.c has it."""
 LEAST_BITS = 4
 
 
@@ -60,6 +64,19 @@ class Room(NamedTuple):
     grams: NDArray[np.uint32]
 
 
+class Buckets(NamedTuple):
+    """The rows that stand for buckets of n-grams, in pages: of many buckets few may have one.
+
+    hashed: buckets in all · rows : (pages, PAGE) int32, of each bucket, or -1
+    pages : (hashed / PAGE, rounded up,) int32, where those of so many buckets stand; 0: they have
+    none
+    """
+
+    hashed: int
+    pages: Numbers
+    rows: Numbers
+
+
 class Found(NamedTuple):
     """What a classifier sees of lines.
 
@@ -94,6 +111,8 @@ def opened(lines: Lines) -> Words:
 
 def fill(lines: Lines, words: int, slots: NDArray[np.uint64]) -> None:
     """Enter the first words of these, which differ from one another, in free slots."""
+    if not 0 <= words < min(len(lines.offsets), len(slots)):
+        raise ValueError("there must be so many words, and more slots")
     check(Lines(lines.bytes, lines.offsets[: words + 1]))
     _slots()(lines.bytes, lines.offsets, words, slots, len(slots).bit_length() - 1)
 
@@ -144,11 +163,25 @@ def numbers(lines: Lines, words: Words) -> tuple[Numbers, Integers]:
     return ids[:found], starts
 
 
+def bucketed(buckets: Numbers, hashed: int, first: int) -> Buckets:
+    """Rows from ``first`` on for these buckets, which rise, of so many. Memory: 1 KiB for each and
+    4 bytes for 256 of all, at most."""
+    sound.within("buckets", buckets, 0, hashed)
+    sound.rising("buckets", buckets, strictly=True)
+    page, pages = buckets // PAGE, np.zeros(-(-hashed // PAGE), np.int32)
+    pages[page] = 1
+    used = np.flatnonzero(pages)
+    pages[used] += np.arange(len(used), dtype=np.int32)
+    rows = np.full((len(used) + 1, PAGE), -1, np.int32)
+    rows[pages[page], buckets % PAGE] = first + np.arange(len(buckets), dtype=np.int32)
+    return Buckets(hashed, pages, rows)
+
+
 def features(
     lines: Lines,
     words: Words,
     labels_from: int,
-    bucket_rows: Numbers,
+    buckets: Buckets,
     *,
     label: bytes,
     end_row: int,
@@ -156,13 +189,11 @@ def features(
 ) -> Found:
     """What a classifier sees of lines. The words from ``labels_from`` on are labels.
 
-    bucket_rows : (buckets,) int32, the row that stands for a bucket of n-grams, or -1
-    end_row: of the end of a line, or -1
+    buckets: see ``bucketed`` · end_row: of the end of a line, or -1
     """
     check(lines)
     _check_ngrams(word_ngrams)
-    if word_ngrams > 1 and not len(bucket_rows):
-        raise ValueError("n-grams need a bucket")
+    _check_buckets(buckets, word_ngrams)
     rows_in, prefix = len(lines.offsets) - 1, np.frombuffer(label, np.uint8)
     longest = int(np.diff(lines.offsets).max(initial=0))
     seats = np.zeros(1 << ((longest // 2 + 2) * word_ngrams * 2).bit_length(), np.uint64)
@@ -174,8 +205,8 @@ def features(
     found = _features()(
         lines.bytes, lines.offsets, 0, rows_in, words.bytes, words.offsets, len(words),
         words.slots, words.bits, labels_from, prefix, len(prefix), end_row, word_ngrams,
-        bucket_rows, len(bucket_rows), seats, len(seats).bit_length() - 1, rows, times, starts,
-        terms, labels, label_starts, named,
+        buckets.pages, buckets.rows, buckets.hashed, seats, len(seats).bit_length() - 1, rows,
+        times, starts, terms, labels, label_starts, named,
     )  # fmt: skip
     kept = int(label_starts[-1])
     return Found(
@@ -201,11 +232,8 @@ def subwords(lines: Lines, low: int, high: int, buckets: int) -> tuple[Numbers, 
 
 def check(lines: Lines) -> None:
     """Offsets must stay within the bytes: C follows them without a look."""
-    offsets = lines.offsets
-    if len(offsets) < 1 or offsets[0] < 0 or offsets[-1] > len(lines.bytes):
-        raise ValueError("offsets must be within the bytes")
-    if (np.diff(offsets) < 0).any():
-        raise ValueError("offsets must rise")
+    sound.shaped("bytes", lines.bytes, None)
+    sound.bounds("offsets", lines.offsets, None, len(lines.bytes))
 
 
 def _check_room(room: Room, sizes: Integers) -> None:
@@ -221,6 +249,15 @@ def _check_room(room: Room, sizes: Integers) -> None:
 def _check_ngrams(words: int) -> None:
     if not 1 <= words <= MOST_GRAMS:
         raise ValueError(f"n-grams must have from 1 to {MOST_GRAMS} words")
+
+
+def _check_buckets(buckets: Buckets, words: int) -> None:
+    if words > 1 and buckets.hashed < 1:
+        raise ValueError("n-grams need a bucket")
+    if len(buckets.pages) * PAGE < buckets.hashed:
+        raise ValueError("n-grams need a page for each bucket")
+    sound.shaped("rows of n-grams", buckets.rows, None, PAGE)
+    sound.within("pages of n-grams", buckets.pages, 0, len(buckets.rows))
 
 
 _POINTER: Any = ctypes.c_void_p
@@ -247,8 +284,8 @@ def _words() -> Any:
 
 @functools.cache
 def _features() -> Any:
-    takes = [BYTES, INT64, SIZE, SIZE, *_TABLE, SIZE, BYTES, SIZE, SIZE, SIZE, INT32, SIZE]
-    takes += [UINT64, SIZE, INT32, FLOATS, INT64, FLOATS, INT32, INT64, INT32]
+    takes = [BYTES, INT64, SIZE, SIZE, *_TABLE, SIZE, BYTES, SIZE, SIZE, SIZE, INT32, INT32]
+    takes += [SIZE, UINT64, SIZE, INT32, FLOATS, INT64, FLOATS, INT32, INT64, INT32]
     return function(library("tokens"), "tokens_features", takes, SIZE)
 
 

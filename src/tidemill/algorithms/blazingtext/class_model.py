@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Columns, Measure
+from tidemill.algorithms.blazingtext.subwords import check_buckets
 from tidemill.algorithms.blazingtext.tally import LABEL
 from tidemill.algorithms.blazingtext.vocabulary import END, Vocabulary
 from tidemill.data.batch import Batch, Floats
 from tidemill.data.text import Text, text_of
 from tidemill.errors import InvalidData
-from tidemill.kernels import textclassifier, tokens
+from tidemill.kernels import sound, textclassifier, tokens
 from tidemill.kernels.textclassifier import Matrices
-from tidemill.kernels.tokens import Found, Lines
+from tidemill.kernels.tokens import Buckets, Found, Lines
 
 _TINY = 1e-30
 
@@ -41,21 +42,20 @@ class Reader:
             Lines(text.bytes, text.offsets),
             self.vocabulary.table,
             len(self.vocabulary),
-            self._bucket_rows,
+            self._buckets,
             label=LABEL,
             end_row=self._end_row,
             word_ngrams=self.word_ngrams,
         )
 
     @functools.cached_property
-    def _bucket_rows(self) -> NDArray[np.int32]:
-        rows = np.full(max(1, self.hashed), -1, np.int32)
-        rows[self.buckets] = len(self.vocabulary) + np.arange(len(self.buckets), dtype=np.int32)
-        return rows
+    def _buckets(self) -> Buckets:
+        return tokens.bucketed(self.buckets, self.hashed, len(self.vocabulary))
 
     @functools.cached_property
     def _end_row(self) -> int:
-        return int(self.vocabulary.numbers(text_of([END]))[0])
+        found = int(self.vocabulary.numbers(text_of([END]))[0])
+        return found if found < len(self.vocabulary) else -1  # a label is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,10 @@ class Seen:
     lines: int = 0
     right: int = 0
     loss: float = 0.0
+
+    def check(self) -> None:
+        sound.between("lines", self.lines, 0)
+        sound.between("right", self.right, 0, self.lines)
 
     def merge(self, other: Seen) -> Seen:
         return Seen(self.lines + other.lines, self.right + other.right, self.loss + other.loss)
@@ -96,6 +100,19 @@ class TextClasses:
     word_ngrams: int
     is_distinct: bool
     power: float
+
+    def check(self) -> None:
+        labels = self.vocabulary.labels
+        sound.shaped("weights", self.weights, len(self.vocabulary) + len(self.buckets), None)
+        sound.require(self.weights.size > 0, "there are words, and these have numbers")
+        sound.between("labels", labels, 1)
+        width = self.weights.shape[1]
+        sound.shaped("output", self.output, labels, width)
+        sound.require(self.output is not None or width == labels, "there is a score of each label")
+        check_buckets(self.buckets, self.hashed)
+        sound.between("word_ngrams", self.word_ngrams, 1, tokens.MOST_GRAMS)
+        sound.require(self.hashed > 0 or self.word_ngrams == 1, "n-grams have buckets")
+        sound.between("power", self.power, 0, 1)
 
     def predict(self, batch: Batch) -> Columns:
         """``label`` and ``prob``: the likeliest labels of each row, as many as the batch's labels

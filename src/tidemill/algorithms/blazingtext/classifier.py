@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tidemill.algorithms.blazingtext.class_model import Reader, Seen, TextClasses, judge
 from tidemill.algorithms.blazingtext.hyperparameters import BlazingTextHyperparameters
 from tidemill.algorithms.blazingtext.reading import in_blocks
+from tidemill.algorithms.blazingtext.subwords import check_buckets
 from tidemill.algorithms.blazingtext.tally import LABEL, Tally
 from tidemill.algorithms.blazingtext.vocabulary import (
     Grown,
@@ -31,7 +32,7 @@ from tidemill.algorithms.blazingtext.vocabulary import (
 from tidemill.data.batch import Floats
 from tidemill.data.text import Text
 from tidemill.errors import Invalid, InvalidData
-from tidemill.kernels import textclassifier
+from tidemill.kernels import sound, textclassifier
 from tidemill.kernels.textclassifier import Matrices, Steps
 from tidemill.kernels.tokens import Found
 
@@ -94,6 +95,35 @@ class ClassesState:
     best_weights: Floats | None = None
     best_output: Floats | None = None
     stalled: int = 0
+
+    def check(self) -> None:
+        rows, labels = len(self.vocabulary) + len(self.buckets), self.vocabulary.labels
+        sound.between("labels", labels, 2)
+        sound.require(bool(self.vocabulary.counts.min() > 0), "all words and labels came")
+        most, longest = self.settings["vector_dim"], self.settings["word_ngrams"]
+        sound.between("vector_dim", most, 1)
+        sound.require((self.output is None) == (labels <= most), "many labels have a matrix")
+        width = labels if self.output is None else most
+        self._check_rows(rows, width)
+        check_buckets(self.buckets, self.settings["buckets"] if longest > 1 else 0)
+        sound.shaped("gram_counts", self.gram_counts, len(self.buckets))
+        sound.counted("gram_counts", self.gram_counts)
+        sound.between("workers", self.workers, 1)
+        for name in ("length", "total", "epoch", "stalled"):
+            sound.between(name, getattr(self, name), 0)
+
+    def _check_rows(self, rows: int, width: int) -> None:
+        """That each word and bucket has a row, and each label one of the output, if there is one;
+        the best ones are of the same shapes."""
+        labels = self.vocabulary.labels
+        sound.shaped("weights", self.weights, rows, width)
+        sound.shaped("best_weights", self.best_weights, rows, width)
+        sound.shaped("squares", self.squares, rows)
+        sound.shaped("output", self.output, labels, width)
+        sound.shaped("best_output", self.best_output, labels, width)
+        sound.shaped("output_squares", self.output_squares, 0 if self.output is None else labels)
+        is_kept = self.best_weights is not None and self.output is not None
+        sound.require((self.best_output is not None) == is_kept, "the best rows have their matrix")
 
 
 class ClassesTrainer:

@@ -19,9 +19,10 @@ _CLASSES, _BYTES, _TEXT = "model.bin", "vectors.bin", "vectors.txt"
 
 
 def exports(model: BlazingTextModel) -> Mapping[str, bytes]:
-    """The model as fastText and word2vec write theirs."""
+    """The model as fastText and word2vec write theirs; nothing where they have no form for it."""
     if model.classes is not None:
-        return {_CLASSES: fasttext_file.write(model.classes)}
+        is_writable = fasttext_file.is_writable(model.classes)
+        return {_CLASSES: fasttext_file.write(model.classes)} if is_writable else {}
     assert model.words is not None
     files = {
         _TEXT: vector_files.as_text(model.words),

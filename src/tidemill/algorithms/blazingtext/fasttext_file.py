@@ -24,6 +24,7 @@ _COUNTS = struct.Struct("<3i2q")
 _ENTRY = struct.Struct("<qb")
 _SHAPE = struct.Struct("<2q")
 _UNPRUNED = -1
+_MOST_BYTES = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,21 @@ class _Args:
     t: float
 
 
+def is_writable(model: TextClasses) -> bool:
+    """Whether fastText has a form for the model, of no more than 4 GiB of rows: it has one for each
+    bucket, whether an n-gram came or not."""
+    rows = len(model.vocabulary) + model.hashed
+    size = rows * model.weights.shape[1] * model.weights.itemsize
+    return not model.is_distinct and model.power == 1 and size <= _MOST_BYTES
+
+
 def write(model: TextClasses) -> bytes:
     """The model as fastText reads it, with a row for each bucket: zeros where no n-gram came.
 
-    Raises ValueError for a model that counts words otherwise than fastText does.
+    Raises ValueError for a model that is not writable.
     """
-    if model.is_distinct or model.power != 1:
-        raise ValueError("fastText takes the mean of all terms")
+    if not is_writable(model):
+        raise ValueError("fastText takes the mean of all terms, and a row for each bucket")
     vocabulary = model.vocabulary
     words, width = len(vocabulary), model.weights.shape[1]
     output = np.eye(width, dtype=np.float32) if model.output is None else model.output
@@ -62,14 +71,18 @@ def write(model: TextClasses) -> bytes:
         width, 5, 5, 1, 5, model.word_ngrams, _SOFTMAX, _SUPERVISED, model.hashed, 0, 0, 100, 1e-4
     )
     tokens = int(vocabulary.counts[:words].sum())
-    parts = [
+    parts: list[bytes | memoryview] = [
         _HEAD.pack(_MAGIC, _VERSION),
         _ARGS.pack(*(getattr(args, name) for name in args.__slots__)),
         _COUNTS.pack(len(vocabulary.counts), words, vocabulary.labels, tokens, _UNPRUNED),
         *_entries(vocabulary),
     ]
     for part in (matrix, output):
-        parts += [b"\0", _SHAPE.pack(*part.shape), np.ascontiguousarray(part, "<f4").tobytes()]
+        parts += [
+            b"\0",
+            _SHAPE.pack(*part.shape),
+            np.ascontiguousarray(part, "<f4").reshape(-1).data,
+        ]
     return b"".join(parts)
 
 
@@ -77,11 +90,13 @@ def read(data: bytes, name: str = "model.bin") -> TextClasses | WordVectors:
     """The model of a file's bytes. Raises InvalidData for a damaged one, or one of a kind that is
     not read here: quantised, with a loss other than softmax, or classes of character n-grams."""
     try:
-        return _read(_Bytes(data))
+        found = _read(_Bytes(data))
+        found.check()
     except (struct.error, ValueError, OverflowError) as error:
         raise InvalidData(
             f"{name}: must be a model of fastText", got=str(error), do="Save it again, unquantised."
         ) from None
+    return found
 
 
 class _Bytes:
@@ -89,6 +104,10 @@ class _Bytes:
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
 
     def unpack(self, form: struct.Struct) -> tuple[int, ...]:
         found = form.unpack_from(self._data, self._at)
@@ -108,7 +127,7 @@ class _Bytes:
         if shape != (rows, columns):
             raise ValueError(f"a matrix of {shape}, not {(rows, columns)}")
         size = rows * columns
-        if len(self._data) - self._at < 4 * size:
+        if self.left < 4 * size:
             raise ValueError("a matrix cut short")
         found = np.frombuffer(self._data, "<f4", size, self._at).astype(np.float32)
         self._at += 4 * size
@@ -139,8 +158,10 @@ def _classes(data: _Bytes, args: _Args, vocabulary: Vocabulary, matrix: Floats) 
 
 
 def _vectors(args: _Args, vocabulary: Vocabulary, matrix: Floats) -> WordVectors:
-    """n-grams that no word of the vocabulary has were never trained: they are left out."""
-    words = len(vocabulary)
+    """n-grams that no word of the vocabulary has were never trained: they are left out, as are
+    labels, which have no vectors."""
+    words, text = len(vocabulary), vocabulary.text.rows(0, len(vocabulary))
+    vocabulary = Vocabulary(text.bytes, text.offsets, vocabulary.counts[:words])
     own, grams = matrix[:words], matrix[words:]
     if args.maxn < 1 or not len(grams):
         none = np.zeros(0, np.int32)
@@ -156,6 +177,8 @@ def _vocabulary(data: _Bytes) -> Vocabulary:
     size, words, labels, _, pruned = data.unpack(_COUNTS)
     if min(words, labels) < 0 or words + labels != size:
         raise ValueError("words and labels that do not add up")
+    if size * (1 + _ENTRY.size) > data.left:
+        raise ValueError("fewer words than there should be")
     if pruned > 0:
         raise ValueError("a pruned vocabulary")
     spelled, counts = [], np.zeros(size, np.int64)

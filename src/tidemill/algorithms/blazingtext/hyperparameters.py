@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from tidemill.algorithms.hyperparameters import Range, hyperparameter
 from tidemill.errors import InvalidHyperparameter
-from tidemill.kernels.tokens import MOST_GRAMS
+from tidemill.kernels.tokens import MOST_BUCKETS, MOST_GRAMS
 from tidemill.kernels.word2vec import MOST_NEGATIVES
 
 NAME = "blazingtext"
 BATCH_SKIPGRAM, SKIPGRAM, CBOW, SUPERVISED = "batch_skipgram", "skipgram", "cbow", "supervised"
-_MOST_BUCKETS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def check_together(given: BlazingTextHyperparameters) -> None:
     for name, most in (
         ("word_ngrams", MOST_GRAMS),
         ("negative_samples", MOST_NEGATIVES),
-        ("buckets", _MOST_BUCKETS),
+        ("buckets", MOST_BUCKETS),
     ):
         if getattr(given, name) > most:
             raise InvalidHyperparameter(

@@ -16,6 +16,7 @@ from tidemill.algorithms.blazingtext.model import BlazingTextModel, lines_of
 from tidemill.algorithms.blazingtext.tally import Counter, Tally, empty
 from tidemill.algorithms.blazingtext.vectors import Each, VectorsState, VectorsTrainer
 from tidemill.data.batch import Batch
+from tidemill.kernels import sound
 
 _BATCH = 5_000
 
@@ -28,6 +29,10 @@ class BlazingTextState:
     tally: Tally | None
     vectors: VectorsState | None = None
     classes: ClassesState | None = None
+
+    def check(self) -> None:
+        learned = (self.vectors is not None) + (self.classes is not None)
+        sound.between("vectors and classes", learned, 0 if self.tally is not None else 1, 1)
 
 
 class BlazingText(Algorithm[BlazingTextState]):

@@ -10,6 +10,7 @@ from tidemill.algorithms.blazingtext.word_model import WordVectors
 from tidemill.data.batch import Batch
 from tidemill.data.text import Text, text_of
 from tidemill.errors import InvalidData
+from tidemill.kernels import sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class BlazingTextModel:
 
     words: WordVectors | None = None
     classes: TextClasses | None = None
+
+    def check(self) -> None:
+        is_one = (self.words is None) != (self.classes is None)
+        sound.require(is_one, "a model is of words or of classes")
 
     def predict(self, batch: Batch) -> Columns:
         """``word`` and ``vector``, or ``label`` and ``prob``, of each row, a line of text."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidemill.data.batch import Floats
 from tidemill.data.text import Text
-from tidemill.kernels import tokens
+from tidemill.kernels import sound, tokens
 from tidemill.kernels.tokens import Lines
 from tidemill.kernels.word2vec import Parts
 
@@ -44,6 +44,14 @@ class Grams:
         known[known] = occurring[at[known]] == buckets[known]
         before = np.concatenate([[0], np.cumsum(known)])
         return Parts((at[known] + first).astype(np.int32), before[starts])
+
+
+def check_buckets(buckets: Numbers, hashed: int) -> None:
+    """Raise ValueError unless these are some of so many buckets, rising."""
+    sound.between("hashed", hashed, 0, tokens.MOST_BUCKETS)
+    sound.shaped("buckets", buckets, None)
+    sound.within("buckets", buckets, 0, hashed)
+    sound.rising("buckets", buckets, strictly=True)
 
 
 def means(own: Floats, grams: Floats, parts: Parts) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidemill.data.batch import spread
 from tidemill.data.text import Text
-from tidemill.kernels import tokens
+from tidemill.kernels import sound, tokens
 from tidemill.kernels.tokens import Lines, Room
 
 Bytes = NDArray[np.uint8]
@@ -42,6 +42,21 @@ class Tally:
     lines: int = 0
     dropped: int = 0
     workers: int = 0
+
+    def check(self) -> None:
+        sound.shaped("bytes", self.bytes, None)
+        sound.shaped("counts", self.counts, None)
+        sound.shaped("offsets", self.offsets, len(self.counts) + 1)
+        sound.shaped("grams", self.grams, None)
+        sound.between("words", self.words, 0, len(self.counts))
+        sound.between("used", self.used, 0, len(self.bytes))
+        text = self.text()
+        tokens.check(Lines(text.bytes, text.offsets))
+        is_whole = text.offsets[0] == 0 and text.offsets[-1] == self.used
+        sound.require(is_whole, "words are all of the bytes in use")
+        sound.counted("counts", self.counts)
+        for name in ("tokens", "lines", "dropped", "workers"):
+            sound.between(name, getattr(self, name), 0)
 
     def text(self) -> Text:
         """The words, one a line."""

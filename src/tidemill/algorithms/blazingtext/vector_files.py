@@ -61,7 +61,7 @@ def read_text(data: bytes, name: str) -> WordVectors:
         numbers = b" ".join(pair[1] for pair in pairs).split()
         vectors = np.array(numbers, np.float32).reshape(rows, columns)
         return _model([pair[0] for pair in pairs], vectors)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise _damaged(name, error) from None
 
 
@@ -78,7 +78,7 @@ def read_bytes(data: bytes, name: str) -> WordVectors:
             vectors[row] = np.frombuffer(data, "<f4", columns, stop + 1)
             at = stop + 1 + size
         return _model(words, vectors)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise _damaged(name, error) from None
 
 
@@ -98,7 +98,9 @@ def _model(words: list[bytes], vectors: Floats) -> WordVectors:
     counts = np.arange(len(words), 0, -1)  # as frequent as their order tells
     vocabulary = Vocabulary(text.bytes, text.offsets, counts)
     none = np.zeros((0, vectors.shape[1]), np.float32)
-    return WordVectors(vocabulary, vectors, np.zeros(0, np.int32), none, 1, 1, 0)
+    model = WordVectors(vocabulary, vectors, np.zeros(0, np.int32), none, 1, 1, 0)
+    model.check()
+    return model
 
 
 def _damaged(name: str, error: Exception) -> InvalidData:

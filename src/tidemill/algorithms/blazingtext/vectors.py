@@ -20,14 +20,14 @@ from tidemill.algorithms.blazingtext.hyperparameters import (
     BlazingTextHyperparameters,
 )
 from tidemill.algorithms.blazingtext.reading import in_blocks
-from tidemill.algorithms.blazingtext.subwords import Grams, means
+from tidemill.algorithms.blazingtext.subwords import Grams, check_buckets, means
 from tidemill.algorithms.blazingtext.tally import Tally
 from tidemill.algorithms.blazingtext.vocabulary import Vocabulary, grown, nothing, without_rare
 from tidemill.algorithms.blazingtext.word_model import WordVectors
 from tidemill.data.batch import Floats
 from tidemill.data.text import Text, text_of
 from tidemill.errors import InvalidData
-from tidemill.kernels import tokens, word2vec
+from tidemill.kernels import sound, tokens, word2vec
 from tidemill.kernels.tokens import Lines
 from tidemill.kernels.word2vec import Pace, Parts, Setting
 
@@ -64,6 +64,20 @@ class VectorsState:
     workers: int = 1
     epoch: int = 0
     trained: int = 0
+
+    def check(self) -> None:
+        words, settings = len(self.vocabulary), self.settings
+        sound.require(self.vocabulary.labels == 0, "words are no labels")
+        sound.between("words", words, 1)
+        sound.require(bool(self.vocabulary.counts.min() > 0), "all words came")
+        width = word2vec.padded(settings["vector_dim"])
+        sound.between("width", width, 1)
+        sound.shaped("inner", self.inner, words + len(self.buckets), width)
+        sound.shaped("outer", self.outer, words, width)
+        check_buckets(self.buckets, settings["buckets"] if settings["subwords"] else 0)
+        sound.between("workers", self.workers, 1)
+        for name in ("length", "epoch", "trained"):
+            sound.between(name, getattr(self, name), 0)
 
 
 class _Tools(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.blazingtext.tally import LABEL, Tally, starts_with
 from tidemill.data.text import Text, join_text
-from tidemill.kernels import tokens
+from tidemill.kernels import sound, tokens
 from tidemill.kernels.tokens import Lines, Words
 
 Integers = NDArray[np.int64]
@@ -30,6 +30,15 @@ class Vocabulary:
     offsets: Integers
     counts: Integers
     labels: int = 0
+
+    def check(self) -> None:
+        tokens.check(Lines(self.bytes, self.offsets))
+        is_whole = self.offsets[0] == 0 and self.offsets[-1] == len(self.bytes)
+        sound.require(is_whole, "words are all of the bytes")
+        sound.shaped("counts", self.counts, len(self.offsets) - 1)
+        sound.counted("counts", self.counts)
+        sound.between("counts in all", float(self.counts.sum(dtype=np.float64)), 0)
+        sound.between("labels", self.labels, 0, len(self.counts))
 
     def __len__(self) -> int:
         """Words, without labels."""

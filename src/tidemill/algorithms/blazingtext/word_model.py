@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.algorithms.base import Columns, Measure
-from tidemill.algorithms.blazingtext.subwords import Grams, means
+from tidemill.algorithms.blazingtext.subwords import Grams, check_buckets, means
 from tidemill.algorithms.blazingtext.vocabulary import Vocabulary
 from tidemill.algorithms.blazingtext.word_pairs import Agreement, agreement, cosines
 from tidemill.data.batch import Batch, Floats
 from tidemill.data.text import Text, text_of
-from tidemill.kernels import tokens
+from tidemill.kernels import sound, tokens
 from tidemill.kernels.tokens import Lines
 
 
@@ -35,6 +35,15 @@ class WordVectors:
     max_char: int
     hashed: int
     is_judged: bool = True
+
+    def check(self) -> None:
+        sound.require(self.vocabulary.labels == 0, "words are no labels")
+        sound.shaped("vectors", self.vectors, len(self.vocabulary), None)
+        sound.require(self.vectors.size > 0, "there are words, and these have numbers")
+        check_buckets(self.buckets, self.hashed)
+        sound.shaped("grams", self.grams, len(self.buckets), self.vectors.shape[1])
+        sound.between("min_char", self.min_char, 1)
+        sound.between("max_char", self.max_char, 1)
 
     def predict(self, batch: Batch) -> Columns:
         """``word`` and ``vector`` of each row, a word; nothing but zeros of one that is not known,
