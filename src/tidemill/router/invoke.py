@@ -195,7 +195,7 @@ class Invocation(Exchange):
         if status >= 400:
             self._model_error(status, body)
             return
-        extra = answers.timing(model, perf_counter() - self.began - model)
+        extra = answers.timing(model, self.sent - self.began)
         if not self.request.keep_alive:
             extra += answers.CLOSE
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)

@@ -13,11 +13,13 @@ import orjson
 class Latency:
     """Of all requests so far, in microseconds. buckets: as ``stats.quantiles`` numbers them"""
 
-    count: int = 0
     total: float = 0.0
-    low: float | None = None
-    high: float | None = None
     buckets: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self.buckets.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Meters:
 def from_json(data: bytes | str) -> Meters:
     """Read what ``to_json`` wrote; raises ValueError, TypeError or KeyError for anything else.
 
-    >>> counted = Counted("r", "e", "v", 3, by_replicas={2: 3}, model=Latency(3, 9.0, 1, 5, {0: 3}))
+    >>> counted = Counted("r", "e", "v", 3, by_replicas={2: 3}, model=Latency(9.0, {0: 3}))
     >>> meters = Meters("life", 1.5, (counted,))
     >>> from_json(meters.to_json()) == meters
     True

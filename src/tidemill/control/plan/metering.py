@@ -75,15 +75,8 @@ def concurrency(now: Counted) -> Found:
 def latency(before: Latency, now: Latency) -> Summary:
     """Of the requests between two looks."""
     sketch = Sketch(positive=now.buckets).minus(Sketch(positive=before.buckets))
-    ends = (now.low or 0.0, now.high or 0.0)
-    low, high = (min(max(sketch.quantile(q), ends[0]), ends[1]) for q in (0.0, 1.0))
-    return Summary(
-        now.count - before.count,
-        now.total - before.total,
-        ends[0] if before.low != now.low else low,
-        ends[1] if before.high != now.high else high,
-        sketch,
-    )
+    low, high = sketch.quantile(0.0), sketch.quantile(1.0)
+    return Summary(sketch.count, now.total - before.total, low, high, sketch)
 
 
 def by_key(counted: Iterable[Counted]) -> dict[tuple[str, str, str], Counted]:
