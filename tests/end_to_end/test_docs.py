@@ -17,6 +17,7 @@ PAGES = [
     "how-to/estimators.md",
     "how-to/input-modes.md",
     "how-to/update-a-model.md",
+    "how-to/watch-endpoints.md",
 ]
 pytestmark = pytest.mark.slow
 
