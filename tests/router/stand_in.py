@@ -22,7 +22,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tidemill.spec.frame import RESPONSE, pack, unpack
+from tidemill.spec.frame import RESPONSE, Frame, pack, unpack
 from tidemill.spec.home import Home
 from tidemill.spec.route import Route, RoutingTable, Variant
 
@@ -30,7 +30,7 @@ KEY, SECRET, ACCOUNT, REGION = "AKIATEST", "secret", "123456789012", "us-east-1"
 Answer = Callable[[bytes, bytes], "tuple[int, bytes, bytes] | None"]
 
 
-def echo(head: bytes, body: bytes) -> tuple[int, bytes, bytes] | None:
+def echo(head: bytes, body: bytes) -> tuple[int, bytes, bytes]:
     """The request's body, with its content type."""
     return 200, head.split(b"\n")[0] + b"\n", body
 
@@ -60,19 +60,40 @@ class Loop:
 
 
 class Replica:
-    """Speaks frames on a Unix socket; ``answer`` returning None leaves the request unanswered."""
+    """Speaks frames on a Unix socket, or over TCP once ``tcp`` is set.
 
-    def __init__(self, loop: Loop, path: Path, answer: Answer = echo) -> None:
+    ``answer`` returning None leaves the request unanswered.
+    """
+
+    def __init__(self, loop: Loop, path: Path, answer: Answer = echo, tcp: bool = False) -> None:
         self.path = path
+        self.tcp = tcp
+        self._port = 0
         self.answer = answer
         self.requests: list[tuple[bytes, bytes]] = []
+        self._owed: list[tuple[asyncio.StreamWriter, Frame]] = []
         self._loop = loop
         self._writers: list[asyncio.StreamWriter] = []
         self.start()
 
     def start(self) -> None:
+        if self.tcp:
+            work = asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            self._server = self._loop.do(work)
+            self._port = self._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+            return
         self.path.unlink(missing_ok=True)
         self._server = self._loop.do(asyncio.start_unix_server(self._serve, self.path))
+
+    @property
+    def address(self) -> str:
+        return f"tcp:127.0.0.1:{self._port}" if self.tcp else f"unix:{self.path}"
+
+    def cut(self) -> None:
+        """End the connections, but go on listening: killed, and started again at once."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+        self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
@@ -86,7 +107,19 @@ class Replica:
                 answer = self.answer(frame.head, frame.body)
                 if answer is not None:
                     writer.write(pack(RESPONSE, frame.id, *answer))
+                else:
+                    self._owed.append((writer, frame))
         writer.close()
+
+    def pay(self) -> None:
+        """Answer now what was left unanswered."""
+
+        async def answer() -> None:
+            for writer, frame in self._owed:
+                writer.write(pack(RESPONSE, frame.id, *echo(frame.head, frame.body)))
+            self._owed.clear()
+
+        self._loop.do(answer())
 
     def kill(self) -> None:
         """Gone from one moment to the next."""
@@ -102,10 +135,11 @@ class Replica:
 
 
 class Platform:
-    """A home, a listening socket and a real router process on it."""
+    """A home, a listening socket and a real router process on it. tcp: replicas speak TCP"""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tcp: bool = False) -> None:
         self.home = Home(root)
+        self.tcp = tcp
         self.home.socket("gateway").parent.mkdir(parents=True, exist_ok=True)
         self.home.run.mkdir(parents=True, exist_ok=True)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -120,6 +154,7 @@ class Platform:
             "TIDEMILL_LISTEN_FD": str(self.listener.fileno()),
             "TIDEMILL_ACCESS_KEY_ID": KEY,
             "TIDEMILL_SECRET_ACCESS_KEY": SECRET,
+            "TIDEMILL_CAPTURE_LEAST_FREE": "0",
         }
         self.router = subprocess.Popen(
             [sys.executable, "-m", "tidemill.router", str(self.home.root)],
@@ -140,7 +175,7 @@ class Platform:
         temporary.replace(self.home.routes)
 
     def replica(self, name: str, answer: Answer = echo) -> Replica:
-        return Replica(self.loop, self.home.socket(name), answer)
+        return Replica(self.loop, self.home.socket(name), answer, self.tcp)
 
     def close(self) -> None:
         if self.router is not None:
@@ -154,8 +189,8 @@ class Platform:
 
 
 @contextmanager
-def platform(root: Path) -> Iterator[Platform]:
-    one = Platform(root)
+def platform(root: Path, tcp: bool = False) -> Iterator[Platform]:
+    one = Platform(root, tcp)
     one.start_router()
     try:
         yield one
@@ -164,7 +199,7 @@ def platform(root: Path) -> Iterator[Platform]:
 
 
 def route(endpoint: str, *replicas: Replica, **more: object) -> Route:
-    addresses = {f"r{i}": f"unix:{r.path}" for i, r in enumerate(replicas)}
+    addresses = {f"r{i}": r.address for i, r in enumerate(replicas)}
     variants = (Variant("AllTraffic", 1.0, addresses),)
     return Route(**{"endpoint": endpoint, "region": REGION, "variants": variants, **more})  # type: ignore[arg-type]
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.router.stand_in import ACCOUNT, REGION
 from tidemill.router import fleet as room
+from tidemill.router.call import Live
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
-from tidemill.spec.frame import REQUEST, RESPONSE, pack
+from tidemill.spec.frame import REQUEST, RESPONSE, pack, unpack
 from tidemill.spec.route import Route, RoutingTable, Variant
 
 
@@ -26,8 +27,10 @@ class Call:
         self.id = id
         self.frame = pack(REQUEST, id, 0, b"\n\n", b"body")
         self.deadline = float("inf")
-        self.hold_until = 0.0
+        self.held = 0.0
         self.deaths = 0
+        self.live: Live | None = None
+        self.sent = 0.0
         self.gone = False
         self.variant = b""
         self.end: tuple[object, ...] = ()
@@ -38,8 +41,11 @@ class Call:
     def fail(self, status: int, code: str, message: str) -> None:
         self.end = (status, code, message)
 
-    def late(self) -> None:
+    def late(self, seconds: float) -> None:
         self.end = ("late",)
+
+    def poison(self) -> None:
+        self.end = ("poison",)
 
 
 async def serve(path: Path, answers: bool = True) -> asyncio.Server:
@@ -54,8 +60,8 @@ async def serve(path: Path, answers: bool = True) -> asyncio.Server:
     return await asyncio.start_unix_server(one, path)
 
 
-def table(root: Path, *variants: Variant) -> None:
-    route = Route("e", REGION, variants)
+def table(root: Path, *variants: Variant, **more: int) -> None:
+    route = Route("e", REGION, variants, **more)  # type: ignore[arg-type]
     new = root / "new"
     new.write_text(RoutingTable(ACCOUNT, {(REGION, "e"): route}).to_json())
     new.replace(root / "routes.json")
@@ -79,6 +85,12 @@ async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not true():
             await asyncio.sleep(0.005)
+
+
+async def connected(fleet: Fleet) -> None:
+    """The replicas listen by now: connect to them."""
+    fleet._connect_all()
+    await until(lambda: all(one.up for one in fleet._replicas.values()))
 
 
 def address(path: Path) -> dict[str, str]:
@@ -119,7 +131,7 @@ def test_a_request_is_not_held_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
 def test_no_more_is_held_than_memory_allows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "MOST_HELD_BYTES", 30)
+    monkeypatch.setattr(room, "MOST_WAITING_BYTES", 30)
     table(tmp_path, Variant("v", 1.0, {}))
 
     async def work(fleet: Fleet, clock: Clock) -> None:
@@ -229,7 +241,9 @@ def test_the_table_may_change_while_what_is_held_is_looked_at(
         for call in calls:
             fleet.send(call)
         del tables[:-2]
-        assert fleet.reload()  # without a; the look for it finds the next table, without b
+        assert fleet.reload()  # without a
+        assert [bool(call.end) for call in calls] == [True, False]
+        assert fleet.reload()  # without b
         assert [call.end[:2] for call in calls] == [(400, "ValidationError")] * 2
 
     run(tmp_path, work)
@@ -248,3 +262,166 @@ def test_the_bell_is_rung_when_nobody_listens(tmp_path: Path) -> None:
                 assert await loop.sock_recv(control, 10) == b"wake"
 
         run(tmp_path, work)
+
+
+async def keep(path: Path, kept: list[tuple[int, asyncio.StreamWriter]]) -> asyncio.Server:
+    """A replica that answers nothing by itself, and notes the ids of what it gets."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            frames, _ = unpack(data)
+            kept.extend((frame.id, writer) for frame in frames)
+        writer.close()
+
+    return await asyncio.start_unix_server(one, path)
+
+
+def answer(kept: list[tuple[int, asyncio.StreamWriter]]) -> None:
+    while kept:
+        id, writer = kept.pop(0)
+        writer.write(pack(RESPONSE, id, 200, b"", b"ok"))
+
+
+def test_a_replica_that_hangs_gets_nothing_while_another_is_well(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.sock", tmp_path / "b.sock"]
+    addresses = {path.name: f"unix:{path}" for path in paths}
+    table(tmp_path, Variant("v", 1.0, addresses))
+    stuck: list[tuple[int, asyncio.StreamWriter]] = []
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        servers = [await keep(paths[0], stuck), await serve(paths[1])]
+        await connected(fleet)
+        first = [Call(i) for i in range(1, 41)]
+        for call in first:
+            fleet.send(call)
+        await until(lambda: sum(bool(call.end) for call in first) + len(stuck) == 40)
+        assert stuck
+        fleet.tick(clock.now + room.HUNG_SECONDS + 1)
+        more = [Call(i) for i in range(41, 141)]
+        for call in more:
+            fleet.send(call)
+        await until(lambda: all(call.end for call in more))
+        answer(stuck)
+        await until(lambda: all(call.end for call in first))
+        for call in (again := [Call(i) for i in range(141, 241)]):
+            fleet.send(call)
+        await until(lambda: stuck)  # it has answered, so it is asked again
+        answer(stuck)
+        while not all(call.end for call in again):
+            answer(stuck)
+            await asyncio.sleep(0.005)
+        for server in servers:
+            server.close()
+
+    run(tmp_path, work)
+
+
+def test_what_finds_no_room_waits_and_goes_on_in_turn(tmp_path: Path) -> None:
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)), most_outstanding=2, most_waiting=3)
+    kept: list[tuple[int, asyncio.StreamWriter]] = []
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await keep(path, kept)
+        await connected(fleet)
+        calls = [Call(i) for i in range(1, 8)]
+        for call in calls:
+            fleet.send(call)
+        assert [call.end[:1] for call in calls] == [()] * 5 + [(503,)] * 2
+        assert "3 requests wait" in str(calls[-1].end[2])
+        served: list[int] = []
+        while len(served) < 5:
+            await until(lambda: kept)
+            assert len(kept) <= 2
+            served += [id for id, _ in kept]
+            answer(kept)
+            await asyncio.sleep(0)
+        await until(lambda: all(call.end for call in calls))
+        assert served == [1, 2, 3, 4, 5]
+        assert not fleet.busy
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_whoever_stops_waiting_makes_room_for_others(tmp_path: Path) -> None:
+    table(tmp_path, Variant("v", 1.0, address(tmp_path / "never")), most_waiting=1)
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        first, second, third = Call(1), Call(2), Call(3)
+        fleet.send(first)
+        fleet.send(second)
+        assert second.end[:2] == (503, "ServiceUnavailable")
+        first.gone = True
+        await until(lambda: not fleet.busy)
+        fleet.send(third)
+        assert third.end == ()
+
+    run(tmp_path, work)
+
+
+def test_suspects_are_tried_alone_and_only_the_guilty_is_refused(tmp_path: Path) -> None:
+    """Eight requests die together: one of them ends whatever replica it is alone on."""
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+    batches: list[list[int]] = []
+
+    async def frail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            frames, _ = unpack(data)
+            ids = [frame.id for frame in frames]
+            batches.append(ids)
+            if 5 in ids:
+                writer.transport.abort()
+                return
+            for id in ids:
+                writer.write(pack(RESPONSE, id, 200, b"", b"ok"))
+        writer.close()
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await asyncio.start_unix_server(frail, path)
+        await connected(fleet)
+        calls = [Call(i) for i in range(1, 9)]
+        calls[4].frame = pack(REQUEST, 5, 0, b"\n\n", b"poison")
+        for call in calls:
+            fleet.send(call)
+        late = Call(9)
+        await until(lambda: fleet.busy)
+        fleet.send(late)
+        await until(lambda: all(call.end for call in [*calls, late]))
+        ends = [call.end[0] for call in calls]
+        assert ends == [200] * 4 + ["poison"] + [200] * 3
+        assert late.end[0] == 200
+        assert batches == [list(range(1, 9)), [1], [2], [3], [4], [5], [6], [7], [8], [9]]
+        again = Call(10)
+        again.frame = pack(REQUEST, 10, 0, b"\n\n", b"poison")
+        fleet.send(again)
+        assert again.end == ("poison",)
+        clock.now += 31
+        assert again not in fleet._poison
+        server.close()
+
+    run(tmp_path, work)
+
+
+def test_a_variant_named_twice_by_an_update_is_one_target(tmp_path: Path) -> None:
+    paths = [tmp_path / "blue.sock", tmp_path / "green.sock"]
+    blue, green = (Variant("v", 1.0, {p.name: f"unix:{p}"}) for p in paths)
+    table(tmp_path, blue, green)
+    kept: list[list[tuple[int, asyncio.StreamWriter]]] = [[], []]
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        servers = [await keep(path, into) for path, into in zip(paths, kept, strict=True)]
+        await connected(fleet)
+        calls = [Call(i, target="v") for i in range(1, 101)]
+        for call in calls:
+            fleet.send(call)
+        await until(lambda: len(kept[0]) + len(kept[1]) == 100)
+        assert 20 < len(kept[0]) < 80
+        for each in kept:
+            answer(each)
+        await until(lambda: all(call.end for call in calls))
+        for server in servers:
+            server.close()
+
+    run(tmp_path, work)

@@ -12,12 +12,16 @@ STATUS = {
     403: "Forbidden",
     408: "Request Timeout",
     424: "Failed Dependency",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
 HEALTHY = b'{"status":"ok"}'
 CLOSE = b"Connection: close\r\n"
+LATER = b"Retry-After: 1\r\n"
+TRY_AGAIN = frozenset({429, 503})
+"""Statuses that AWS's clients try again after."""
 
 _prefix = os.urandom(10).hex()
 _prefix = f"{_prefix[:8]}-{_prefix[8:12]}-4{_prefix[12:15]}-8{_prefix[15:18]}-"
@@ -87,6 +91,7 @@ def error(
     """An error as both of AWS's JSON protocols read it. more: further members of the body."""
     document = {"__type": code, "message": message, **(more or {})}
     body = json.dumps(document).encode()
+    extra = LATER if status in TRY_AGAIN else b""
     return (
         b"HTTP/1.1 %d %b\r\nx-amzn-RequestId: %b\r\nx-amzn-errortype: %b\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
@@ -96,7 +101,7 @@ def error(
             request_id(),
             code.encode(),
             len(body),
-            CLOSE if close else b"",
+            extra + CLOSE if close else extra,
             body,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tidemill.router.capture import Tap
 from tidemill.router.meter import Meter
 
 
@@ -13,13 +14,17 @@ class Live(Protocol):
     @property
     def meter(self) -> Meter: ...
 
+    @property
+    def tap(self) -> Tap | None: ...
+
 
 class Call(Protocol):
     """What is to be sent, and who is told how it ends.
 
     key: (region, endpoint) · target: the variant asked for, or empty · id: of the frame
-    frame: its bytes · deadline: monotonic seconds · hold_until: the same, 0 while not held
-    deaths: replicas that ended while they had it · gone: nobody waits for the answer any more
+    frame: its bytes · deadline: monotonic seconds, 0 until it is sent for the first time
+    held: since when it waits, monotonic seconds, 0 while it does not · deaths: replicas that ended
+    while they had it · gone: nobody waits for the answer any more
     variant, live: the one that it was last sent to · sent: when, by ``time.perf_counter``
     """
 
@@ -28,7 +33,7 @@ class Call(Protocol):
     id: int
     frame: bytes
     deadline: float
-    hold_until: float
+    held: float
     deaths: int
     gone: bool
     variant: bytes
@@ -41,5 +46,8 @@ class Call(Protocol):
     def fail(self, status: int, code: str, message: str) -> None:
         """There will be no answer, and why."""
 
-    def late(self) -> None:
-        """The deadline has passed."""
+    def late(self, seconds: float) -> None:
+        """So long the answer may take, and that has passed."""
+
+    def poison(self) -> None:
+        """It ends the replicas that get it, and goes to no other."""

@@ -1,77 +1,74 @@
-"""All replicas: requests are sent, held while no replica lives, and sent again when one dies."""
+"""All replicas: requests are sent, wait while none has room, and go to another when one dies.
+
+A request whose replica has died is a suspect: it may be what ended it, or was only there. Suspects
+are tried alone, one after the other, on a replica that takes nothing else meanwhile. One that ends
+this replica, too, is poison and goes nowhere any more; all the others are answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from time import perf_counter
 
+from tidemill.router import refusals
 from tidemill.router.call import Call
+from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
+from tidemill.router.line import Line
+from tidemill.router.live import LiveRoute, LiveVariant, choose
 from tidemill.router.meter import Meter, Meters
+from tidemill.router.poison import Poison
 from tidemill.router.replica import Replica
 from tidemill.router.table import RoutesFile
-from tidemill.spec.route import MAX_BODY, Route, RoutingTable
-from tidemill.traffic.routing import choose_replica, choose_variant
+from tidemill.spec.route import MAX_BODY, TIMEOUT, Route, RoutingTable
 
 HOLD_SECONDS = 10.0
-RETRY_SECONDS = 0.02
-LOOK_SECONDS = 0.5
-MOST_DEATHS = 3
-MOST_HELD_BYTES = 256 * 2**20
+"""So long requests wait for a replica where none is up."""
+RETRY_SECONDS, WEED_SECONDS, LOOK_SECONDS = 0.02, 0.1, 0.5
+HUNG_SECONDS = 5.0
+"""So long a replica may have something to do and answer nothing before others are preferred."""
+MOST_DEATHS = 2
+MOST_WAITING_BYTES = 256 * 2**20
+"""Of all endpoints together."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LiveVariant:
-    """A variant with the connections to its replicas."""
-
-    name: str
-    label: bytes
-    weight: float
-    replicas: Sequence[Replica]
-    meter: Meter
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRoute:
-    """taking: the variants that traffic goes to by weight · named: all of them"""
-
-    route: Route
-    taking: Sequence[LiveVariant]
-    named: Mapping[str, LiveVariant]
-
-    @property
-    def is_up(self) -> bool:
-        """Can any replica be sent to?"""
-        return any(replica.up for variant in self.named.values() for replica in variant.replicas)
+Key = tuple[str, str]
 
 
 class Fleet:
-    """Follows the routing table. ``control``: socket of the control plane, told when one dies."""
+    """Follows the routing table. ``control``: socket of the control plane, told when one dies.
+
+    busy: the lines of endpoints where requests wait, or are tried alone
+    """
 
     def __init__(
-        self, routes: Path, control: Path, clock: Clock, account: str, meters: Meters | None = None
+        self,
+        routes: Path,
+        control: Path,
+        clock: Clock,
+        account: str,
+        meters: Meters | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.account = account
         self._meters = meters or Meters()
+        self._recorder = recorder
+        self.busy: dict[Key, Line] = {}
         self._file = RoutesFile(routes)
         self._control = str(control)
         self._clock = clock
-        self._routes: dict[tuple[str, str], LiveRoute] = {}
+        self._routes: dict[Key, LiveRoute] = {}
         self._longest: dict[str, int] = {}
         self._replicas: dict[str, Replica] = {}
+        self._serving: dict[str, list[LiveVariant]] = {}  # by a replica's address
         self._leaving: list[Replica] = []  # no route names them, but they have yet to answer
-        self._held: dict[tuple[str, str], list[Call]] = {}
-        self._held_bytes = 0
+        self._poison = Poison(clock)
         self._retrying = False
-        self._looked = self._woke = 0.0
+        self._looked = self._weeded = self._woke = 0.0
         self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._bell.setblocking(False)
         self.reload()
@@ -82,6 +79,11 @@ class Fleet:
         """The route of an endpoint; the table is read again before the answer is no."""
         live = self._find((region, endpoint))
         return live.route if live else None
+
+    def is_up(self, region: str, endpoint: str, variant: str = "") -> bool:
+        """Whether any replica is there that could answer, be it busy."""
+        live = self._find((region, endpoint))
+        return live is not None and live.is_up(variant)
 
     def longest_body(self, endpoint: str) -> int:
         """The most bytes that any route of this name takes, before it is known who asks."""
@@ -101,8 +103,9 @@ class Fleet:
         for route in table.routes.values():
             for variant in route.variants:
                 for address in variant.replicas.values():
-                    known = before.pop(address, None) or Replica(address, self)
-                    self._replicas[address] = known
+                    known = self._replicas.get(address) or before.pop(address, None)
+                    self._replicas[address] = known or Replica(address, self, self._clock)
+        self._serving = {address: [] for address in self._replicas}
         self._routes = {key: self._live(route) for key, route in table.routes.items()}
         self._longest = {}
         for route in table.routes.values():
@@ -112,23 +115,25 @@ class Fleet:
         for gone in before.values():
             gone.retire()
         self._connect_all()
-        self._release()
+        self._serve_all()
 
     def _live(self, route: Route) -> LiveRoute:
-        variants = [
-            LiveVariant(
-                v.name,
-                v.name.encode(),
-                v.weight,
-                [self._replicas[a] for a in v.replicas.values()],
-                self._meters.of(route.region, route.endpoint, v.name, len(v.replicas)),
-            )
-            for v in route.variants
-        ]
-        taking = [v for v in variants if v.weight > 0] or variants
-        return LiveRoute(route, taking, {v.name: v for v in variants})
+        variants, sizes = [], Counter[str]()
+        for variant in route.variants:
+            sizes[variant.name] += len(variant.replicas)
+        for variant in route.variants:
+            replicas = [self._replicas[address] for address in variant.replicas.values()]
+            size = sizes[variant.name]
+            meter = self._meters.of(route.region, route.endpoint, variant.name, size)
+            tap = self._recorder.tap(route, variant.name) if self._recorder else None
+            live = LiveVariant(variant, replicas, route.most_outstanding, meter, tap)
+            variants.append(live)
+            for one in replicas:
+                self._serving[one.address].append(live)
+        before = self._routes.get((route.region, route.endpoint))
+        return LiveRoute(route, variants, before.line if before else Line())
 
-    def _find(self, key: tuple[str, str]) -> LiveRoute | None:
+    def _find(self, key: Key) -> LiveRoute | None:
         live = self._routes.get(key)
         if live is None and self.reload():
             live = self._routes.get(key)
@@ -137,85 +142,177 @@ class Fleet:
     # Requests
 
     def send(self, call: Call) -> None:
-        """Send the request to a replica of its route, now or as soon as there is one."""
+        """Send the request to a replica of its route, now or as soon as one has room."""
         live = self._find(call.key)
         if live is None:
-            call.fail(400, "ValidationError", not_found(call.key[1], self.account))
+            call.fail(400, "ValidationError", refusals.not_found(call.key[1], self.account))
             return
-        variants = live.taking
-        if call.target:
-            if call.target not in live.named:
-                call.fail(400, "ValidationError", no_variant(call.target, live))
-                return
-            variants = [live.named[call.target]]
-        call.live = variants[0]
-        chosen = _choose(variants)
-        if chosen is None:
-            self._hold(call)
+        variants = live.variants(call.target) if call.target else live.taking
+        if call.target and not variants:
+            message = refusals.no_variant(call.target, call.key[1], live.named)
+            call.fail(400, "ValidationError", message)
+            return
+        call.live = variants[0] if variants else None
+        if self._poison.known and call in self._poison:
+            call.poison()
+        elif (chosen := choose(variants, self._clock.now)) is not None:
+            self._hand(call, *chosen)
         else:
-            call.live = chosen[0]
-            call.variant = chosen[0].label
-            call.hold_until = 0.0
-            call.sent = perf_counter()
-            chosen[1].send(call)
+            self._wait(call, live)
 
-    def _hold(self, call: Call) -> None:
-        now = self._clock.now
-        if not call.hold_until:
-            call.hold_until = now + HOLD_SECONDS
-        if now >= call.hold_until:
-            call.fail(503, "ServiceUnavailable", no_replica(call.key[1]))
-        elif self._held_bytes + len(call.frame) > MOST_HELD_BYTES:
-            call.fail(503, "ServiceUnavailable", too_much_held(call.key[1]))
-        else:
-            self._held.setdefault(call.key, []).append(call)
-            self._held_bytes += len(call.frame)
+    def _hand(self, call: Call, variant: LiveVariant, replica: Replica) -> None:
+        call.live = variant
+        call.variant = variant.label
+        if not call.deadline:
+            call.deadline = self._clock.now + variant.timeout
+        call.sent = perf_counter()
+        replica.send(call)
+
+    def _wait(self, call: Call, live: LiveRoute) -> None:
+        line, is_up = live.line, live.is_up(call.target)
+        if not is_up:
             self._wake()
-            self._retry_soon()
+        load = sum(line.load for line in self.busy.values()) + len(call.frame)
+        if line.has_room(call, live.route) and load <= MOST_WAITING_BYTES:
+            line.add(call)
+            self._begin_to_wait(call, live)
+        else:
+            message = refusals.too_many_wait(call.key[1], line.size, is_up=is_up)
+            call.fail(503, "ServiceUnavailable", message)
 
-    def _release(self) -> None:
-        """Try what is held once more; what still finds no replica is held again."""
-        for key in list(self._held):
-            live = self._routes.get(key)
-            calls = self._held.get(key)  # sending may read a new table, which comes back to here
-            if calls and (live is None or live.is_up or calls[0].hold_until <= self._clock.now):
-                del self._held[key]
-                self._held_bytes -= sum(len(call.frame) for call in calls)
-                for call in calls:
-                    if not call.gone:
-                        self.send(call)
-
-    def _retry_soon(self) -> None:
+    def _begin_to_wait(self, call: Call, live: LiveRoute) -> None:
+        call.held = self._clock.now
+        self.busy[live.key] = live.line
         if not self._retrying:
             self._retrying = True
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry)
+
+    # What waits
 
     def _retry(self) -> None:
         self._retrying = False
         self._clock.tick()
         self.reload()
         self._connect_all()
-        self._release()
-        if self._held:
-            self._retry_soon()
+        self._weed()
+        self._serve_all()
+        if self.busy:
+            self._retrying = True
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry)
+
+    def _serve_all(self) -> None:
+        for key in list(self.busy):
+            self._serve(key)
+
+    def _serve(self, key: Key) -> None:
+        """Let those go on that can; suspects before others, for they came before them."""
+        line, live = self.busy[key], self._routes.get(key)
+        if live is None:
+            self._reserve(line, None)
+            for call in line.weed(lambda call: True):
+                call.fail(400, "ValidationError", refusals.not_found(key[1], self.account))
+        else:
+            self._try_alone(line, live)
+            self._go_on(line, live)
+        if not line.size and line.ward is None:
+            self.busy.pop(key, None)
+
+    def _go_on(self, line: Line, live: LiveRoute) -> None:
+        for target, queue in list(line.waiting.items()):
+            variants = live.variants(target)
+            while queue:
+                if queue[0].gone:
+                    line.take(queue)
+                elif not variants:
+                    self.send(line.take(queue))  # which finds that there is no such variant
+                elif (chosen := choose(variants, self._clock.now)) is not None:
+                    self._hand(line.take(queue), *chosen)
+                else:
+                    break
+
+    def _try_alone(self, line: Line, live: LiveRoute) -> None:
+        """Send the next suspect if its replica has nothing else to do."""
+        call = line.next_suspect()
+        if call is None:
+            if line.ward is not None and not line.ward.in_flight:
+                self._reserve(line, None)
+            return
+        variants = live.variants(call.target)
+        able = {one: v for v in variants for one in v.replicas if one.up and not one.hung}
+        ward = line.ward
+        if ward is None or ward not in able:
+            free = [one for one in able if not one.reserved]
+            ward = min(free, key=lambda one: len(one.in_flight), default=None)
+            self._reserve(line, ward)
+        if not variants:
+            self.send(line.take(line.suspects))  # its variant is gone
+        elif ward is not None and not ward.in_flight:
+            self._hand(line.take(line.suspects), able[ward], ward)
+
+    def _reserve(self, line: Line, ward: Replica | None) -> None:
+        """Let this replica, instead of the one before it, be there for suspects alone."""
+        before, line.ward = line.ward, ward
+        for one in (before, ward):
+            if one is not None:
+                one.reserved = one is ward
+                self._refresh(one)
+
+    def _weed(self) -> None:
+        """End what has waited for too long."""
+        now = self._clock.now
+        if now - self._weeded < WEED_SECONDS:
+            return
+        self._weeded = now
+        for key, line in list(self.busy.items()):
+            if (live := self._routes.get(key)) is not None:
+                for call in line.weed(lambda call, live=live: now >= _until(call, live)):  # type: ignore[misc]
+                    self._give_up(call, live, now)
+
+    def _give_up(self, call: Call, live: LiveRoute, now: float) -> None:
+        endpoint, waited = live.route.endpoint, now - call.held
+        if call.deadline and now >= call.deadline:
+            call.late(_timeout(call, live))
+        elif live.is_up(call.target):
+            call.fail(503, "ServiceUnavailable", refusals.no_room(endpoint, waited))
+        else:
+            call.fail(503, "ServiceUnavailable", refusals.no_replica(endpoint, waited))
 
     # What becomes of connections
 
-    def joined(self) -> None:
+    def joined(self, one: Replica) -> None:
         """A replica can be sent to."""
-        self._release()
+        self._refresh(one)
+        self._serve_all()
 
-    def left(self, calls: list[Call]) -> None:
+    def moved(self, one: Replica) -> None:
+        """A replica has answered: it has room again, or hangs no longer."""
+        if one.hung:
+            one.hung = False
+            self._refresh(one)
+        for variant in self._serving.get(one.address, ()):
+            if variant.live.key in self.busy:
+                self._serve(variant.live.key)
+
+    def left(self, one: Replica, calls: list[Call]) -> None:
         """A replica is gone, with these requests: a prediction may be asked for twice."""
         self._wake()
+        self._refresh(one)
+        for line in self.busy.values():
+            if line.ward is one:
+                self._reserve(line, None)
         for call in calls:
             call.deaths += 1
             if call.gone:
                 continue
-            if call.deaths >= MOST_DEATHS:
-                call.fail(503, "ServiceUnavailable", too_many_deaths(call.deaths))
+            if len(calls) == 1 and call.deaths >= MOST_DEATHS:
+                self._poison.add(call)
+                call.poison()
+            elif (live := self._find(call.key)) is None:
+                call.fail(400, "ValidationError", refusals.not_found(call.key[1], self.account))
             else:
-                self.send(call)
+                live.line.suspect(call)
+                self._begin_to_wait(call, live)
+        self._serve_all()
 
     def refused(self) -> None:
         """Nobody listens at an address that the table names."""
@@ -229,34 +326,44 @@ class Fleet:
             self._looked = now
             self._connect_all()
             for one in [*self._replicas.values(), *self._leaving]:
-                self._expire(one, now)
+                self._look_at(one, now)
             self._leaving = [one for one in self._leaving if one.in_flight]
+            self._serve_all()
 
     def _read_meters(self, now: float) -> None:
         """Write down what has been counted, about once a second."""
         if not self._meters.is_due(now):
             return
-        used = set()
+        under_way = Counter[Meter]()
         for live in self._routes.values():
-            for variant in live.named.values():
-                used.add(variant.meter.key)
-                variant.meter.under_way = sum(len(replica) for replica in variant.replicas)
-        self._meters.keep(used, now)
+            for variant in (one for same in live.named.values() for one in same):
+                under_way[variant.meter] += sum(len(one.in_flight) for one in variant.replicas)
+        for meter, number in under_way.items():
+            meter.under_way = number
+        self._meters.keep({meter.key for meter in under_way}, now)
         self._meters.write(now)
 
     def close(self) -> None:
         """Let go of every replica."""
         self._meters.write(self._clock.now)
-        self._held.clear()
+        self.busy.clear()
         for one in [*self._replicas.values(), *self._leaving]:
             one.retire()
         self._bell.close()
 
-    def _expire(self, one: Replica, now: float) -> None:
+    def _look_at(self, one: Replica, now: float) -> None:
         late = [call for call in one.in_flight.values() if call.deadline < now]
         for call in late:
             one.forget(call)
-            call.late()
+            live = self._routes.get(call.key)
+            call.late(_timeout(call, live) if live else TIMEOUT)
+        if (one.in_flight or late) and not one.hung and now - one.moved > HUNG_SECONDS:
+            one.hung = True
+            self._refresh(one)
+
+    def _refresh(self, one: Replica) -> None:
+        for variant in self._serving.get(one.address, ()):
+            variant.refresh()
 
     def _connect_all(self) -> None:
         for one in self._replicas.values():
@@ -274,49 +381,14 @@ class Fleet:
             log.debug("the control plane is away")
 
 
-def _choose(variants: Sequence[LiveVariant]) -> tuple[LiveVariant, Replica] | None:
-    live = [(v, up) for v in variants if (up := [r for r in v.replicas if r.up])]
-    if not live:
-        return None
-    variant, up = live[0]
-    if len(live) > 1:
-        point = random.random()  # noqa: S311 - traffic shares, no secret
-        variant, up = live[choose_variant([v.weight for v, _ in live], point)]
-    if len(up) == 1:
-        return variant, up[0]
-    point = random.random()  # noqa: S311
-    return variant, up[choose_replica([len(r.in_flight) for r in up], point)]
+def _until(call: Call, live: LiveRoute) -> float:
+    """When a request that waits is given up."""
+    patience = _timeout(call, live) if live.is_up(call.target) else HOLD_SECONDS
+    until = call.held + patience
+    return min(until, call.deadline) if call.deadline else until
 
 
-def not_found(endpoint: str, account: str) -> str:
-    """AWS's words, which clients look for."""
-    return f"Endpoint {endpoint} of account {account} not found."
-
-
-def no_variant(wanted: str, live: LiveRoute) -> str:
-    names = ", ".join(live.named)
-    return (
-        f"Variant {wanted} not found for Request; endpoint {live.route.endpoint} has {names}. "
-        "Name one of them, or none."
-    )
-
-
-def no_replica(endpoint: str) -> str:
-    return (
-        f"No replica of endpoint {endpoint} has answered for {HOLD_SECONDS:g} s. "
-        "See DescribeEndpoint and the endpoint's logs, and try again."
-    )
-
-
-def too_much_held(endpoint: str) -> str:
-    return (
-        f"No replica of endpoint {endpoint} answers, and {MOST_HELD_BYTES} bytes of requests "
-        "wait already. Try again later."
-    )
-
-
-def too_many_deaths(deaths: int) -> str:
-    return (
-        f"{deaths} replicas ended while they had this request. "
-        "See the endpoint's logs; the request may be what ends them."
-    )
+def _timeout(call: Call, live: LiveRoute) -> float:
+    """Seconds that the variant it went to, or would go to, may take."""
+    variants = live.named.get(call.variant.decode()) or live.variants(call.target)
+    return max((variant.timeout for variant in variants), default=TIMEOUT)

@@ -9,22 +9,23 @@ from time import perf_counter
 
 from tidemill.auth.refusal import Refusal
 from tidemill.auth.sigv4 import verify
-from tidemill.router import answers
+from tidemill.router import answers, refusals
 from tidemill.router.call import Live
+from tidemill.router.capture import Tap
 from tidemill.router.clock import Clock
-from tidemill.router.fleet import Fleet, not_found
+from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.paths import Invoke
 from tidemill.spec.frame import REQUEST, pack
 from tidemill.spec.route import Route
 
-ANSWER_SECONDS = 60.0
 LAST_ID = 2**32 - 1
 MOST_BYTES = 2**30
 """Of all requests together that are under way: bodies are kept until their answers are here."""
 SERVICE = "sagemaker"
 PREFIX = "x-amzn-sagemaker-"
 TARGET, ATTRIBUTES = PREFIX + "target-variant", PREFIX + "custom-attributes"
+INFERENCE_ID = PREFIX + "inference-id"
 LONGEST_ATTRIBUTES = 1024
 LONGEST_ORIGINAL = 8192
 # Headers that ask for what no endpoint here has; to ignore them would answer another question.
@@ -72,7 +73,7 @@ class Invocation(Exchange):
         "deaths",
         "frame",
         "gone",
-        "hold_until",
+        "held",
         "id",
         "key",
         "live",
@@ -94,7 +95,7 @@ class Invocation(Exchange):
         self._limit = desk.fleet.longest_body(asked.endpoint)
         self.deaths = 0
         self.gone = False
-        self.hold_until = 0.0
+        self.deadline = self.held = 0.0
         self.variant = b""
 
     # The body arrives
@@ -146,7 +147,7 @@ class Invocation(Exchange):
             return
         route = desk.fleet.route(identity.region, asked.endpoint)
         if route is None:
-            self._invalid(not_found(asked.endpoint, desk.fleet.account))
+            self._invalid(refusals.not_found(asked.endpoint, desk.fleet.account))
         elif problem := self._problem(route, len(body)):
             self._invalid(problem)
         else:
@@ -180,7 +181,6 @@ class Invocation(Exchange):
             f"{headers.get(ATTRIBUTES, '')}"
         ).encode("latin-1")
         self.frame = pack(REQUEST, self.id, 0, head, body)
-        self.deadline = desk.clock.now + ANSWER_SECONDS
         desk.fleet.send(self)
 
     # The answer arrives
@@ -201,6 +201,12 @@ class Invocation(Exchange):
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)
         self._write(answer)
         self._count(status, model)
+        if self.live is not None and self.live.tap is not None:
+            self._offer(self.live.tap, content_type, body)
+
+    def _offer(self, tap: Tap, content_type: bytes, body: bytes) -> None:
+        """Let data capture have the request and its answer, if they are of its sample."""
+        tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, body)
 
     def _count(self, status: int, model: float) -> None:
         """Tell the meter of a request that a replica had for so many seconds."""
@@ -216,12 +222,11 @@ class Invocation(Exchange):
             self.live.meter.refuse(status)
         self._write(answers.error(status, code, message, close=not self.request.keep_alive))
 
-    def late(self) -> None:
-        message = (
-            "Your invocation timed out while waiting for a response from container primary: "
-            f"{ANSWER_SECONDS:g} s. Send fewer rows, or add replicas."
-        )
-        self._model_error(0, message.encode())
+    def late(self, seconds: float) -> None:
+        self._model_error(0, refusals.late(seconds).encode())
+
+    def poison(self) -> None:
+        self._model_error(500, refusals.poisonous(self._asked.endpoint).encode())
 
     def _model_error(self, status: int, body: bytes) -> None:
         self._count(status, perf_counter() - self.sent)

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tidemill.errors import Invalid
 from tidemill.router.call import Call
+from tidemill.router.clock import Clock
+from tidemill.spec.address import Tcp, parse
 from tidemill.spec.frame import HEADER, RESPONSE
 
 MOST_UNSENT = 16
+CONNECT_SECONDS = 5.0
+SILENT_MS, FIRST_PROBE, NEXT_PROBE, PROBES = 10_000, 5, 2, 3
+"""A host that is gone says nothing: after so long without a sign of it, it counts as dead."""
 
 
 class Replica(asyncio.Protocol):
-    """Connects to one address, again and again; ``up`` says if it may be sent to.
+    """Connects to one address, again and again.
 
-    joined: called when the connection stands · left: with the requests that it took along.
+    up: it may be sent to · since: when it came up, monotonic seconds · in_flight: requests it has,
+    by id · load: their bytes · moved: when it last answered, or began · hung: it has something to
+    do, and has answered nothing for long · reserved: for suspects, which are tried alone
     """
 
-    def __init__(self, address: str, fleet: Fleet) -> None:
+    def __init__(self, address: str, fleet: Fleet, clock: Clock) -> None:
         self.address = address
-        self.up = False
+        self.up = self.hung = self.reserved = False
+        self.since = self.moved = 0.0
         self.in_flight: dict[int, Call] = {}
+        self.load = 0
         self._fleet = fleet
+        self._clock = clock
         self._transport: Any = None
         self._attempt: asyncio.Task[None] | None = None
         self._buffer = bytearray()
@@ -29,12 +42,12 @@ class Replica(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._retired = False
 
-    def __len__(self) -> int:
-        return len(self.in_flight)
-
     def send(self, call: Call) -> None:
         """Hand a request over. Those of one turn of the loop leave in few system calls."""
+        if not self.in_flight:
+            self.moved = self._clock.now
         self.in_flight[call.id] = call
+        self.load += len(call.frame)
         unsent = self._unsent
         unsent.append(call.frame)
         if len(unsent) == 1:
@@ -60,15 +73,21 @@ class Replica(asyncio.Protocol):
         self._close_when_done()
 
     def forget(self, call: Call) -> None:
-        """The answer to this request is no longer wanted."""
-        self.in_flight.pop(call.id, None)
+        """The answer to this request is no longer wanted; should it come, nobody looks at it."""
+        if self.in_flight.pop(call.id, None) is not None:
+            self.load -= len(call.frame)
         self._close_when_done()
 
     async def _connect(self) -> None:
-        path = self.address.removeprefix("unix:")
         try:
-            await self._loop.create_unix_connection(lambda: self, path)
-        except (OSError, ValueError):  # not there (yet), or no address at all
+            where = parse(self.address)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                if isinstance(where, Tcp):
+                    host, port = where.host, where.port
+                    await self._loop.create_connection(lambda: self, host, port)
+                else:
+                    await self._loop.create_unix_connection(lambda: self, where.path)
+        except (OSError, ValueError, TimeoutError, Invalid):  # not there (yet), or no address
             self._fleet.refused()
         finally:
             self._attempt = None
@@ -79,17 +98,21 @@ class Replica(asyncio.Protocol):
         if self._retired:
             transport.close()
             return
-        self.up = True
-        self._fleet.joined()
+        _tune(transport.get_extra_info("socket"))
+        self.up, self.hung = True, False
+        self.since = self._clock.now
+        self._fleet.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.up = False
+        self.up = self.hung = False
         self._unsent.clear()
         taken, self.in_flight = self.in_flight, {}
-        if not self._retired or taken:
-            self._fleet.left(list(taken.values()))
+        self.load = 0
+        if not self._retired or taken or self.reserved:
+            self._fleet.left(self, list(taken.values()))
 
     def data_received(self, data: bytes) -> None:
+        self.moved = self._clock.now
         buffer = self._buffer
         whole: bytes | bytearray = data
         if buffer:
@@ -112,9 +135,12 @@ class Replica(asyncio.Protocol):
             body_at, at = head_at + head_length, head_at + length
             call = self.in_flight.pop(id, None) if kind == RESPONSE else None
             if call is not None:
+                self.load -= len(call.frame)
                 call.deliver(status, bytes(data[head_at:body_at]), bytes(data[body_at:at]))
         if self._retired:
             self._close_when_done()
+        if self.hung or self._fleet.busy:
+            self._fleet.moved(self)
         return at
 
     def _close_when_done(self) -> None:
@@ -123,9 +149,29 @@ class Replica(asyncio.Protocol):
             self._transport.close()
 
 
-class Fleet(Protocol):
-    """Who is told what becomes of a connection."""
+def _tune(sock: Any) -> None:
+    """What a connection between hosts needs; one between processes needs nothing."""
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", FIRST_PROBE),
+        ("TCP_KEEPINTVL", NEXT_PROBE),
+        ("TCP_KEEPCNT", PROBES),
+        ("TCP_USER_TIMEOUT", SILENT_MS),
+    ):
+        if hasattr(socket, option):  # not every system has all of them
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
-    def joined(self) -> None: ...
-    def left(self, calls: list[Call]) -> None: ...
+
+class Fleet(Protocol):
+    """Who is told what becomes of a connection. busy: not empty while requests wait for one"""
+
+    @property
+    def busy(self) -> Mapping[tuple[str, str], object]: ...
+
+    def joined(self, one: Replica) -> None: ...
+    def moved(self, one: Replica) -> None: ...
+    def left(self, one: Replica, calls: list[Call]) -> None: ...
     def refused(self) -> None: ...

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+RAMP_SECONDS = 4.0
+"""So long a replica that has just come up takes less than its share: caches are cold at first."""
+LEAST_SHARE = 0.1
+
 
 def choose_variant(weights: Sequence[float], point: float) -> int:
     """Return the index of the variant whose share of the traffic holds ``point`` (0 ≤ point < 1).
@@ -42,3 +46,36 @@ def choose_replica(outstanding: Sequence[int], point: float) -> int:
     fewest = min(outstanding)
     ties = [index for index, count in enumerate(outstanding) if count == fewest]
     return ties[min(int(point * len(ties)), len(ties) - 1)]
+
+
+def choose_any(count: int, point: float) -> int:
+    """Return one of ``count`` indices, each as likely as any other (SageMaker's ``RANDOM``).
+
+    >>> [choose_any(3, point) for point in (0.0, 0.5, 0.99)]
+    [0, 1, 2]
+    """
+    return min(int(point * count), count - 1)
+
+
+def ramp(seconds: float) -> float:
+    """Return the part of its share that a replica takes so long after it came up, up to 1.
+
+    >>> [round(ramp(seconds), 3) for seconds in (0.0, 2.0, 4.0, 60.0)]
+    [0.1, 0.55, 1.0, 1.0]
+    """
+    return min(1.0, LEAST_SHARE + (1.0 - LEAST_SHARE) * seconds / RAMP_SECONDS)
+
+
+def admitted(ages: Sequence[float], point: float) -> list[int]:
+    """Return the replicas that the next request may go to, by the seconds since they came up.
+
+    A new one is among them as often as ``ramp`` says, measured against the oldest one: where all
+    are new, nobody could take the load off them.
+
+    >>> [admitted([60.0, 1.0], point) for point in (0.0, 0.3, 0.4)]
+    [[0, 1], [0, 1], [0]]
+    >>> admitted([0.5, 0.5], 0.99)
+    [0, 1]
+    """
+    bar = point * ramp(max(ages))
+    return [index for index, age in enumerate(ages) if ramp(age) > bar]

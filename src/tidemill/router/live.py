@@ -1,0 +1,136 @@
+"""Routes with the connections to their replicas: which replica takes the next request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from tidemill.router.capture import Tap
+from tidemill.router.line import Line
+from tidemill.router.meter import Meter
+from tidemill.router.replica import Replica
+from tidemill.spec.route import RANDOM, Route, Variant
+from tidemill.traffic.routing import (
+    RAMP_SECONDS,
+    admitted,
+    choose_any,
+    choose_replica,
+    choose_variant,
+)
+
+MOST_LOAD = 64 * 2**20
+"""Bytes of the requests that one replica may have under way, but for a last one beyond it."""
+
+
+class LiveVariant:
+    """A variant with the connections to its replicas.
+
+    open: those that take requests now, full or not · cold_until: one of them has just come up
+    tap: takes a sample of what is answered, or None
+    """
+
+    __slots__ = (
+        "cold_until",
+        "is_random",
+        "label",
+        "live",
+        "meter",
+        "most",
+        "name",
+        "open",
+        "replicas",
+        "tap",
+        "timeout",
+        "weight",
+    )
+    live: LiveRoute
+
+    def __init__(
+        self,
+        variant: Variant,
+        replicas: Sequence[Replica],
+        most: int,
+        meter: Meter,
+        tap: Tap | None = None,
+    ) -> None:
+        self.name, self.label = variant.name, variant.name.encode()
+        self.weight = variant.weight
+        self.timeout = variant.timeout
+        self.is_random = variant.routing == RANDOM
+        self.most = most
+        self.meter = meter
+        self.tap = tap
+        self.replicas = replicas
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look anew which replicas are up; those that hang are the last resort."""
+        up = [one for one in self.replicas if one.up and not one.reserved]
+        self.open = [one for one in up if not one.hung] or up
+        self.cold_until = max((one.since for one in self.open), default=0.0) + RAMP_SECONDS
+
+    def pick(self, now: float) -> Replica | None:
+        """The replica for the next request, or None while all of them are full."""
+        open, most = self.open, self.most
+        if len(open) == 1:
+            [one] = open
+            return one if len(one.in_flight) < most and one.load < MOST_LOAD else None
+        roomy = [one for one in open if len(one.in_flight) < most and one.load < MOST_LOAD]
+        if len(roomy) > 1 and now < self.cold_until:
+            point = random.random()  # noqa: S311 - traffic shares, no secret
+            roomy = [roomy[i] for i in admitted([now - one.since for one in roomy], point)]
+        if len(roomy) < 2:
+            return roomy[0] if roomy else None
+        point = random.random()  # noqa: S311
+        if self.is_random:
+            return roomy[choose_any(len(roomy), point)]
+        return roomy[choose_replica([len(one.in_flight) for one in roomy], point)]
+
+
+class LiveRoute:
+    """key: region and endpoint · taking: the variants that traffic goes to by weight
+    named: all of them, a name's several while an update moves its traffic from one fleet to another
+    line: what waits for them
+    """
+
+    __slots__ = ("key", "line", "named", "route", "taking")
+
+    def __init__(self, route: Route, variants: Sequence[LiveVariant], line: Line) -> None:
+        self.key = (route.region, route.endpoint)
+        self.route = route
+        self.taking = [v for v in variants if v.weight > 0] or list(variants)
+        self.named: Mapping[str, list[LiveVariant]] = {
+            name: [v for v in variants if v.name == name] for name in (v.name for v in variants)
+        }
+        self.line = line
+        for variant in variants:
+            variant.live = self
+
+    def variants(self, target: str) -> Sequence[LiveVariant]:
+        """Those that may answer; none when there is no such target."""
+        if not target:
+            return self.taking
+        return self.named.get(target, [])
+
+    def is_up(self, target: str) -> bool:
+        """Is any replica there that could answer, be it busy?"""
+        return any(one.up for variant in self.variants(target) for one in variant.replicas)
+
+
+def choose(variants: Sequence[LiveVariant], now: float) -> tuple[LiveVariant, Replica] | None:
+    """Who gets the next request; those that are down or full leave their share to the others."""
+    if len(variants) == 1:
+        [variant] = variants
+        replica = variant.pick(now)
+        return None if replica is None else (variant, replica)
+    open = [variant for variant in variants if variant.open]
+    while open:
+        at = 0
+        if len(open) > 1:
+            point = random.random()  # noqa: S311
+            at = choose_variant([variant.weight for variant in open], point)
+        replica = open[at].pick(now)
+        if replica is not None:
+            return open[at], replica
+        del open[at]
+    return None

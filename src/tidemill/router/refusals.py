@@ -1,0 +1,51 @@
+"""Why the fleet does not answer a request, in words for its sender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def not_found(endpoint: str, account: str) -> str:
+    """AWS's words, which clients look for."""
+    return f"Endpoint {endpoint} of account {account} not found."
+
+
+def no_variant(wanted: str, endpoint: str, known: Iterable[str]) -> str:
+    names = ", ".join(known)
+    return (
+        f"Variant {wanted} not found for Request; endpoint {endpoint} has {names}. "
+        "Name one of them, or none."
+    )
+
+
+def no_replica(endpoint: str, seconds: float) -> str:
+    return (
+        f"No replica of endpoint {endpoint} has answered for {seconds:g} s. "
+        "See DescribeEndpoint and the endpoint's logs, and try again."
+    )
+
+
+def no_room(endpoint: str, seconds: float) -> str:
+    return (
+        f"All replicas of endpoint {endpoint} have been busy for {seconds:g} s. "
+        "Try again later, or add replicas."
+    )
+
+
+def too_many_wait(endpoint: str, waiting: int, *, is_up: bool) -> str:
+    what = "are busy" if is_up else "are down"
+    return (
+        f"All replicas of endpoint {endpoint} {what}, and {waiting} requests wait already. "
+        "Try again later, or add replicas."
+    )
+
+
+def poisonous(endpoint: str) -> str:
+    return f"Replicas of {endpoint} end when they get this request, so it is sent to no other."
+
+
+def late(seconds: float) -> str:
+    return (
+        "Your invocation timed out while waiting for a response from container primary: "
+        f"{seconds:g} s. Send fewer rows, or add replicas."
+    )
