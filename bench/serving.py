@@ -67,34 +67,40 @@ def main() -> None:
 
 
 def _compare(home: Home, platform: Server, echo: str) -> list[Row]:
-    path = f"/endpoints/{_endpoint(home)}/invocations"
+    path = f"/endpoints/{endpoint(home)}/invocations"
     url = platform.url + path
     row = np.random.default_rng(1).normal(size=COLUMNS).round(4).tolist()
     json_body = json.dumps({"instances": [{"features": row}]}).encode()
     csv_body = ",".join(map(str, row)).encode()
     rows = []
     for name, body in (("application/json", json_body), ("text/csv", csv_body)):
-        headers = _signed(home, url, body, name)
+        headers = signed(home, url, body, name)
         load.run(url, headers, body, connections=8, seconds=1)  # warm up
         for connections in CONNECTIONS:
             rows += [
-                _measured("uvloop echo", echo, headers, body, connections, []),
-                _measured("tidemill", url, headers, body, connections, _parts(home)),
+                measured("uvloop echo", echo, headers, body, connections, []),
+                measured("tidemill", url, headers, body, connections, parts(home)),
             ]
     return rows
 
 
-def _measured(
+def measured(
     system: str,
     url: str,
     headers: dict[str, str],
     body: bytes,
     connections: int,
-    parts: list[psutil.Process],
+    processes: list[psutil.Process],
+    seconds: float = SECONDS,
+    name: tuple[str, str] | None = None,
 ) -> Row:
-    before = [sum(part.cpu_times()[:2]) for part in parts]
+    """A row of the table: what was answered, and what each request cost router and replica.
+
+    name: task and case of the row
+    """
+    before = [sum(part.cpu_times()[:2]) for part in processes]
     start = time.perf_counter()
-    result = load.run(url, headers, body, connections=connections, seconds=SECONDS)
+    result = load.run(url, headers, body, connections=connections, seconds=seconds)
     took = time.perf_counter() - start
     figures: dict[str, object] = {
         "connections": connections,
@@ -103,13 +109,14 @@ def _measured(
         "p99 ms": result.p99_ms,
         "errors": result.errors,
     }
-    for name, part, used in zip(("router", "replica"), parts, before, strict=False):
+    for name, part, used in zip(("router", "replica"), processes, before, strict=False):
         cpu = sum(part.cpu_times()[:2]) - used
         figures[f"{name} µs"] = 1e6 * cpu / max(1.0, result.requests_s * took)
-    return Row("serving", f"one row, {headers['Content-Type']}", system, figures=figures)
+    task, case = name or ("serving", f"one row, {headers['Content-Type']}")
+    return Row(task, case, system, figures=figures)
 
 
-def _parts(home: Home) -> list[psutil.Process]:
+def parts(home: Home) -> list[psutil.Process]:
     """The router and the replica."""
     found = server.status(home).server
     assert found is not None
@@ -117,7 +124,7 @@ def _parts(home: Home) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in pids]
 
 
-def _endpoint(home: Home) -> str:
+def endpoint(home: Home) -> str:
     """A trained linear learner, served."""
     connection = connect(home.root)
     random = np.random.default_rng(0)
@@ -135,10 +142,12 @@ def _endpoint(home: Home) -> str:
     return endpoint.name
 
 
-def _signed(home: Home, url: str, body: bytes, content_type: str) -> dict[str, str]:
+def signed(
+    home: Home, url: str, body: bytes, content_type: str, accept: str = "*/*"
+) -> dict[str, str]:
     """The headers of this request, good for a quarter of an hour."""
     keys = load_keys(home.credentials)
-    request = AWSRequest("POST", url, {"Content-Type": content_type}, body)
+    request = AWSRequest("POST", url, {"Content-Type": content_type, "Accept": accept}, body)
     credentials = Credentials(keys.access_key_id, keys.secret_access_key)
     SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(request)
     return {**dict(request.headers.items()), "Host": url.split("/")[2]}

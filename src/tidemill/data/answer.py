@@ -12,17 +12,31 @@ from numpy.typing import NDArray
 
 from tidemill.data import content_type as types
 from tidemill.data.batch import floats
+from tidemill.data.formats import arrow_stream, npy, npz, parquet
 from tidemill.data.recordio import encode as recordio
 from tidemill.data.recordio.record import LABEL
 from tidemill.errors import UnsupportedType
+from tidemill.kernels import rows as kernel
 
 Columns = Mapping[str, NDArray[Any]]
 
-ANSWERED = (types.JSON, types.JSON_LINES, types.CSV, types.RECORDIO)
+ANSWERED = (
+    types.JSON,
+    types.JSON_LINES,
+    types.CSV,
+    types.RECORDIO,
+    types.NPY,
+    types.NPZ,
+    types.PARQUET,
+    types.ARROW,
+)
 """Content types that an answer can have, the preferred one first."""
 
 FEW = 4
 """Rows up to which a dictionary for each is the quickest way."""
+
+MANY = 64
+"""Rows from which on the kernel is worth its call."""
 
 
 def encode(
@@ -123,17 +137,24 @@ def _match(media: str, default: str, answered: Sequence[str]) -> str | None:
 def _json(columns: Columns, response_key: str) -> bytes:
     if _rows(columns) <= FEW:
         return orjson.dumps({response_key: _records(columns)}, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"{%b:[%b]}" % (orjson.dumps(response_key), b",".join(_objects(columns)))
+    key = orjson.dumps(response_key)
+    if lines := _lines(columns, *_members(columns, b"},")):
+        return b"{%b:[%b]}" % (key, lines[:-1])
+    return b"{%b:[%b]}" % (key, b",".join(_objects(columns)))
 
 
 def _json_lines(columns: Columns, response_key: str) -> bytes:
     if _rows(columns) <= FEW:
         option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
         return b"".join([orjson.dumps(r, option=option) for r in _records(columns)])
-    return b"\n".join([*_objects(columns), b""])
+    lines = _lines(columns, *_members(columns, b"}\n"))
+    return lines or b"\n".join([*_objects(columns), b""])
 
 
 def _csv(columns: Columns, response_key: str) -> bytes:
+    commas = [b"", *[b","] * (len(columns) - 1), b"\n"]
+    if lines := _lines(columns, commas, "bare"):
+        return lines
     cells = [_texts(column) for column in columns.values()]
     if any(column.ndim == 2 for column in columns.values()):
         cells = [[text.strip(b"[]") for text in column] for column in cells]
@@ -150,6 +171,10 @@ ENCODERS: Mapping[str, Callable[[Columns, str], bytes]] = {
     types.JSON_LINES: _json_lines,
     types.CSV: _csv,
     types.RECORDIO: _recordio,
+    types.NPY: lambda columns, _: npy.encode(columns),
+    types.NPZ: lambda columns, _: npz.encode(columns),
+    types.PARQUET: lambda columns, _: parquet.encode(columns),
+    types.ARROW: lambda columns, _: arrow_stream.encode(columns),
 }
 
 
@@ -169,13 +194,37 @@ def _objects(columns: Columns) -> list[bytes]:
     return list(map(form.__mod__, zip(*map(_texts, columns.values()), strict=True)))
 
 
+def _members(columns: Columns, end: bytes) -> tuple[list[bytes], kernel.Looks]:
+    """What stands around the values of a JSON object, and how wide ones look there."""
+    names = [orjson.dumps(name) for name in columns]
+    opened = [b"{", *[b","] * (len(names) - 1)]
+    words = [mark + name + b":" for mark, name in zip(opened, names, strict=True)]
+    return [*words, end], "brackets"
+
+
+def _lines(columns: Columns, words: list[bytes], wide: kernel.Looks) -> bytes | None:
+    """All rows by the kernel; None where they are few, or not of numbers."""
+    if _rows(columns) < MANY or any(a.dtype.kind not in "fiub" for a in columns.values()):
+        return None
+    looks: list[kernel.Looks] = [wide if a.ndim == 2 else "plain" for a in columns.values()]
+    return kernel.interleave(
+        [_text(column) for column in columns.values()], looks, words, _rows(columns)
+    )
+
+
 def _texts(column: NDArray[Any]) -> list[bytes]:
-    """The JSON of each row's value, written in one go; a float32 in its shortest form."""
+    """The JSON of each row's value, written in one go."""
     if len(column) == 0:
         return []
     if column.dtype.kind not in "fiub":
         return [orjson.dumps(value) for value in column.tolist()]
-    text = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = _text(column)
     if column.ndim == 1:
-        return text[1:-1].split(b",")
-    return [b"[%b]" % row for row in text[2:-2].split(b"],[")]
+        return text.split(b",")
+    return [b"[%b]" % row for row in text[1:-1].split(b"],[")]
+
+
+def _text(column: NDArray[Any]) -> bytes:
+    """The JSON of all values with commas between them; a float32 in its shortest form."""
+    text = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
+    return text[1:-1]

@@ -16,9 +16,28 @@ PARQUET = "application/x-parquet"
 NPY = "application/x-npy"
 TEXT = "text/plain"
 LIBSVM = "application/x-libsvm"
+ARROW = "application/vnd.apache.arrow.stream"
+NPZ = "application/x-npz"
+TENSORS = "application/vnd.oip.v2+json"
+"""A request of the Open Inference Protocol."""
 
 ALIASES: Mapping[str, str] = {
-    **{name: name for name in (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT, LIBSVM)},
+    **{
+        name: name
+        for name in (
+            CSV,
+            RECORDIO,
+            JSON,
+            JSON_LINES,
+            PARQUET,
+            NPY,
+            TEXT,
+            LIBSVM,
+            ARROW,
+            NPZ,
+            TENSORS,
+        )
+    },
     "csv": CSV,
     "application/csv": CSV,
     "protobuf": RECORDIO,
@@ -41,10 +60,15 @@ ALIASES: Mapping[str, str] = {
     "libsvm": LIBSVM,
     "text/libsvm": LIBSVM,
     "text/x-libsvm": LIBSVM,
+    "arrow": ARROW,
+    "application/x-arrow": ARROW,
+    "application/vnd.apache.arrow": ARROW,
+    "npz": NPZ,
+    "application/npz": NPZ,
 }
 """Every name understood, in lower case: SageMaker's containers take the short ones too."""
 
-SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT, LIBSVM)
+SUPPORTED = (CSV, RECORDIO, JSON, JSON_LINES, PARQUET, NPY, TEXT, LIBSVM, ARROW, NPZ, TENSORS)
 
 
 @dataclass(frozen=True, slots=True)

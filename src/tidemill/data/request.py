@@ -8,7 +8,17 @@ from tidemill.data import content_type as types
 from tidemill.data.batch import Batch
 from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
-from tidemill.data.formats import csv, json, jsonlines, libsvm, npy, parquet, recordio
+from tidemill.data.formats import (
+    arrow_stream,
+    csv,
+    json,
+    jsonlines,
+    libsvm,
+    npy,
+    npz,
+    parquet,
+    recordio,
+)
 from tidemill.data.where import REQUEST
 from tidemill.errors import InvalidData, UnsupportedType
 
@@ -20,6 +30,8 @@ DECODERS: Mapping[str, Callable[[bytes], Batch]] = {
     types.NPY: npy.decode,
     types.PARQUET: parquet.decode,
     types.LIBSVM: libsvm.decode,
+    types.ARROW: arrow_stream.decode,
+    types.NPZ: npz.decode,
 }
 
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from tidemill.router import answers
+from tidemill.router.capture import Tap
 from tidemill.router.http import Connection, Exchange, Request
-from tidemill.router.invoke import TARGET, Desk, Invocation
+from tidemill.router.invoke import INFERENCE_ID, TARGET, Desk, Invocation
 from tidemill.router.paths import Invoke
 from tidemill.router.refusals import not_found
 from tidemill.spec.route import Route
@@ -131,6 +132,11 @@ class Inference(Invocation):
             head = b"application/octet-stream\n"
         super().deliver(status, head, body)
 
+    def _offer(self, tap: Tap, content_type: bytes, body: bytes) -> None:
+        if self._model.what != ABOUT:
+            sent = self.request.header(b"content-type") or b"application/json"
+            tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, body, sent)
+
     def fail(self, status: int, code: str, message: str) -> None:
         if self.live is not None:
             self.live.meter.refuse(status)
@@ -140,7 +146,7 @@ class Inference(Invocation):
 
     def _model_error(self, status: int, body: bytes) -> None:
         self._count(status, perf_counter() - self.sent)
-        said = {"error": body.decode("utf-8", "replace")}
+        said: dict[str, object] = {"error": body.decode("utf-8", "replace")}
         self._write(_answer(status or 504, said, self._closes))
 
     def _write(self, answer: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import re
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from tests.workers.serve.replicas import CENTRES, CSV, JSON, LINES, RECORDIO, nearest
@@ -20,6 +23,10 @@ from tidemill.data.recordio.encode import records
 from tidemill.spec.frame import REQUEST, Frame
 from tidemill.workers.serve.answers import Answer, Answers
 
+NPY, NPZ, PARQUET = "application/x-npy", "application/x-npz", "application/x-parquet"
+ARROW = "application/vnd.apache.arrow.stream"
+TENSORS = "application/vnd.oip.v2+json"
+TABLES = (NPY, NPZ, PARQUET, ARROW)
 ROWS = [[1.0, 2.0, 3.0], [9.5, 0.0, 0.25], [0.0, 18.0, -1.0]]
 DECLARATION = registry.declaration("kmeans")
 
@@ -44,7 +51,29 @@ def body_of(rows: Sequence[Sequence[float]], content_type: str) -> bytes:
         return json.dumps({"instances": [{"features": row} for row in rows]}).encode()
     if content_type == LINES:
         return "".join(json.dumps({"features": row}) + "\n" for row in rows).encode()
+    if content_type in TABLES:
+        return table(rows, content_type)
+    if content_type == TENSORS:
+        tensor = {"name": "x", "shape": np.shape(rows), "datatype": "FP32", "data": rows}
+        return json.dumps({"id": "q", "inputs": [tensor]}).encode()
     return b"".join(records(np.array(rows, np.float32), None))
+
+
+def table(rows: Sequence[Sequence[float]], content_type: str) -> bytes:
+    """The rows as an .npy file, an .npz, Parquet or an Arrow stream."""
+    file, numbers = io.BytesIO(), np.array(rows, np.float32)
+    if content_type == NPY:
+        np.save(file, numbers)
+    elif content_type == NPZ:
+        np.savez(file, numbers)
+    else:
+        columns = pyarrow.table({str(i): numbers[:, i] for i in range(numbers.shape[1])})
+        if content_type == PARQUET:
+            pyarrow.parquet.write_table(columns, file)
+        else:
+            with pyarrow.ipc.new_stream(file, columns.schema) as stream:
+                stream.write_table(columns)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("content_type", [CSV, JSON, LINES, RECORDIO])
@@ -125,6 +154,8 @@ def test_a_frame_without_a_head_is_recordio() -> None:
 GOOD = [
     *[(body_of([row], kind), kind) for row in ROWS for kind in (CSV, JSON, LINES, RECORDIO)],
     *[(body_of(ROWS, kind), kind) for kind in (CSV, JSON, LINES, RECORDIO)],
+    *[(body_of(ROWS[:n], kind), kind) for n in (1, 3) for kind in (*TABLES, TENSORS)],
+    *[(body_of(ROWS * 30, kind), kind) for kind in (CSV, JSON, LINES)],
     (b"1,2,3", CSV),
     (b"1,2,3\r\n4,5,6\r\n", CSV),
     (b' 1, "2" ,3\n\n', CSV),
@@ -152,6 +183,10 @@ BAD = [
     (body_of(ROWS, RECORDIO)[:-1], RECORDIO),
     (b"", RECORDIO),
     (b"x", "image/png"),
+    *[(body_of(ROWS, kind)[:-9], kind) for kind in (*TABLES, TENSORS)],
+    *[(body_of([[1.0, 2.0]], kind), kind) for kind in (*TABLES, TENSORS)],
+    (body_of([[1.0, 2.0, float("nan")]], NPY), NPY),
+    (b"", TENSORS),
 ]
 
 
@@ -159,7 +194,8 @@ BAD = [
 def test_a_batch_is_answered_as_if_each_had_come_alone(seed: int) -> None:
     dice = random.Random(seed)
     pool = GOOD if seed % 3 == 0 else GOOD + BAD
-    accepts = ["", JSON] if seed % 2 else ["", JSON, CSV, LINES, RECORDIO, "image/png", "*/*"]
+    every = ["", JSON, CSV, LINES, RECORDIO, *TABLES, "image/png", "*/*"]
+    accepts = ["", JSON] if seed % 2 else every
     frames = [
         replace(frame(*dice.choice(pool), dice.choice(accepts)), id=i)
         for i in range(dice.randint(2, 40))
@@ -169,7 +205,8 @@ def test_a_batch_is_answered_as_if_each_had_come_alone(seed: int) -> None:
         [alone] = answers()([asked])
         assert found.status == alone.status, asked
         assert found.head == alone.head
-        if found.status == 200 and asked.head.split(b"\n")[1] != RECORDIO.encode():
+        binary = (RECORDIO, *TABLES)
+        if found.status == 200 and asked.head.split(b"\n")[1].decode() not in binary:
             assert numbers(found.body) == pytest.approx(numbers(alone.body), rel=1e-5, abs=1e-5)
         elif found.status == 200:
             assert len(found.body) == len(alone.body)

@@ -10,7 +10,7 @@ import numpy as np
 from tidemill.algorithms.base import Columns, Each, Measure
 from tidemill.algorithms.kmeans.nearest import Labels, block_rows, labels_of, origin_of, rows_of
 from tidemill.data.batch import Batch, Floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import sound
 
 _FEW = 4
@@ -25,6 +25,11 @@ class KMeansModel:
     def check(self) -> None:
         sound.shaped("centres", self.centres, None, None)
         sound.require(self.centres.size > 0, "a model has centres, and these have columns")
+
+    @property
+    def columns(self) -> int:
+        """Width of the rows that it takes."""
+        return int(self.centres.shape[1])
 
     def predict(self, batch: Batch) -> Columns:
         """``closest_cluster`` and ``distance_to_cluster`` (Euclidean), float32, of each row."""
@@ -95,7 +100,7 @@ def _near_many(centres: Floats, batch: Batch, each: Each) -> tuple[Labels, Float
 def width_error(wanted: int, got: int) -> InvalidData:
     """Rows of another width than the centres."""
     return InvalidData(
-        f"kmeans: rows must have {wanted} features, as feature_dim says",
-        got=f"{got} features",
+        f"kmeans: rows must have {amount(wanted, 'feature')}, as feature_dim says",
+        got=amount(got, "feature"),
         do="Set feature_dim to the width of the rows, or send rows of that width.",
     )

@@ -23,7 +23,7 @@ from tidemill.algorithms.knn.index import Index, Search, told
 from tidemill.algorithms.knn.quantised import Quantised
 from tidemill.algorithms.knn.reduction import Reduction
 from tidemill.data.batch import Batch, Floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import sound
 from tidemill.kernels.knn import Int32
 
@@ -54,6 +54,11 @@ class KnnModel:
         made = self.reduction.target_dim if self.reduction else self.feature_dim
         least = columns - self.index.parts + 1 if isinstance(self.index, Quantised) else columns
         sound.between("columns of a row as it is indexed", made, least, columns)
+
+    @property
+    def columns(self) -> int:
+        """Width of the rows that it takes."""
+        return self.feature_dim
 
     def predict(self, batch: Batch) -> Columns:
         """``predicted_label`` of each row, and of its k neighbours, the nearest first,
@@ -126,7 +131,7 @@ def prepared(rows: Floats, reduction: Reduction | None, metric: str) -> Floats:
 def width_error(wanted: int, got: int) -> InvalidData:
     """Rows of another width than the model's."""
     return InvalidData(
-        f"{NAME}: rows must have {wanted} features, as feature_dim says",
-        got=f"{got} features",
+        f"{NAME}: rows must have {amount(wanted, 'feature')}, as feature_dim says",
+        got=amount(got, "feature"),
         do="Set feature_dim to the width of the rows, or send rows of that width.",
     )

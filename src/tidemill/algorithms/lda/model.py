@@ -34,6 +34,11 @@ class LdaModel:
         sound.require(bool((self.alpha > 0).all()), "alpha is above 0")
         sound.counted("beta", self.beta)
 
+    @property
+    def columns(self) -> int:
+        """Width of the rows that it takes."""
+        return int(self.beta.shape[1])
+
     def predict(self, batch: Batch) -> Columns:
         """``topic_mixture``, (rows, topics) float32: the share of each topic, summing to 1.
 

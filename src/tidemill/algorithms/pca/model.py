@@ -11,7 +11,7 @@ import numpy as np
 from tidemill.algorithms.base import Columns, Measure
 from tidemill.artifact import ndarrays
 from tidemill.data.batch import Batch, Csr, Floats, floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import sound
 
 MXNET_FILE = "model_algo-1"
@@ -35,6 +35,11 @@ class PcaModel:
         sound.shaped("s", self.s, self.v.shape[1])
         sound.shaped("mean", self.mean, len(self.v))
 
+    @property
+    def columns(self) -> int:
+        """Width of the rows that it takes."""
+        return len(self.v)
+
     def predict(self, batch: Batch) -> Columns:
         """``projection``: (rows, components) float32, the strongest component last."""
         return {"projection": self.project(batch)}
@@ -43,8 +48,8 @@ class PcaModel:
         """(rows, components) coordinates along the components."""
         if batch.columns != len(self.v):
             raise InvalidData(
-                f"pca: rows must have {len(self.v)} features, as in training",
-                got=f"{batch.columns} features",
+                f"pca: rows must have {amount(len(self.v), 'feature')}, as in training",
+                got=amount(batch.columns, "feature"),
                 do="Send rows of that width, or train on rows of this one.",
             )
         features, mean = batch.features, self.mean

@@ -12,7 +12,7 @@ from tidemill.algorithms.base import Columns
 from tidemill.algorithms.randomcutforest.forest import Each
 from tidemill.algorithms.randomcutforest.hyperparameters import NAME
 from tidemill.data.batch import Batch, Floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import sound
 from tidemill.kernels.randomcutforest import FARTHEST, Trees, Walk, lay_out, score
 
@@ -40,6 +40,11 @@ class RandomCutForestModel:
         sound.between("sample_size", self.sample_size, 1)
         nearest, farthest = self.rows.min(), self.rows.max()
         sound.require(nearest >= -FARTHEST and farthest <= FARTHEST, "rows are not too far")
+
+    @property
+    def columns(self) -> int:
+        """Width of the rows that it takes."""
+        return int(self.rows.shape[1])
 
     def predict(self, batch: Batch) -> Columns:
         """``score`` of each row, float32: about 1 where it is one of many, more where it is not."""
@@ -83,8 +88,8 @@ def block_rows(columns: int) -> int:
 def width_error(wanted: int, got: int) -> InvalidData:
     """Rows of another width than the forest's."""
     return InvalidData(
-        f"{NAME}: rows must have {wanted} features, as feature_dim says",
-        got=f"{got} features",
+        f"{NAME}: rows must have {amount(wanted, 'feature')}, as feature_dim says",
+        got=amount(got, "feature"),
         do="Set feature_dim to the width of the rows, or send rows of that width; a channel of CSV "
         "whose rows begin with a label is text/csv;label_size=1.",
     )

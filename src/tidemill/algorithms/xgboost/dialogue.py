@@ -15,7 +15,16 @@ from tidemill.data.content_type import ContentType
 class XGBoostDialogue:
     """Rows in any format of vectors, scores out: by default as CSV, whatever was sent."""
 
-    accepts: Sequence[str] = (types.CSV, types.JSON, types.JSON_LINES, types.RECORDIO)
+    accepts: Sequence[str] = (
+        types.CSV,
+        types.JSON,
+        types.JSON_LINES,
+        types.RECORDIO,
+        types.NPY,
+        types.NPZ,
+        types.PARQUET,
+        types.ARROW,
+    )
 
     def decode(self, body: bytes, content_type: ContentType) -> Batch:
         """The rows; empty CSV cells and NaN are missing values. Labels in CSV need label_size."""
@@ -27,7 +36,7 @@ class XGBoostDialogue:
         return replace(batch, labels=None, weights=None, groups=None)
 
     def encode(self, columns: Columns, batch: Batch, accept: ContentType) -> bytes:
-        """Scores as JSON, JSON Lines, RecordIO, or CSV as endpoints of SageMaker write it.
+        """Scores as asked for, CSV as endpoints of SageMaker write it.
 
         CSV: the rows' scores with commas between them; of several classes each row in brackets.
         """

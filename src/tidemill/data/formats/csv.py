@@ -16,9 +16,13 @@ from tidemill.data.batch import Batch, Floats
 from tidemill.data.labels import labelled
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
+from tidemill.kernels import rows as kernel
+
+LARGE = 2 << 10
+"""Bytes from which on a body is worth a call of the kernel."""
 
 SMALL = 64 << 10
-"""Bytes up to which a body is parsed here: larger ones are worth loading Arrow for."""
+"""Bytes up to which an odd body is parsed here: larger ones are worth loading Arrow for."""
 
 PLAIN = b"0123456789+-.,eE \t\r\n"
 """The characters that numbers are written with; a body of others takes the careful path."""
@@ -42,8 +46,12 @@ def reader(label_size: int) -> Callable[[Bytes, None, Where], Batch]:
 
 def _table(body: bytes, where: Where) -> Floats:
     """(rows, columns); spaces around numbers, quotes and blank lines are tolerated."""
-    table = _fast(body) if len(body) <= SMALL else _arrow(body)
-    return _careful(body, where) if table is None else table
+    table = kernel.read(body, "csv") if len(body) >= LARGE else None
+    if table is None:
+        table = _fast(body)
+    if table is None and len(body) > SMALL:
+        table = _arrow(body)
+    return careful(body, where) if table is None else table
 
 
 def _fast(body: bytes) -> Floats | None:
@@ -82,7 +90,7 @@ def _arrow(body: bytes) -> Floats | None:
     return np.concatenate(parts) if parts else None
 
 
-def _careful(body: bytes, where: Where) -> Floats:
+def careful(body: bytes, where: Where) -> Floats:
     """Rows by Python's own number parser, which finds the fault that stopped the fast ones."""
     rows: list[list[float]] = []
     for index, line in enumerate(body.decode("utf-8-sig", "replace").splitlines()):

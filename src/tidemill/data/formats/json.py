@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch, Csr, Floats, concatenate, floats, pointers
 from tidemill.errors import InvalidData
+from tidemill.kernels import rows as kernel
 
 FORMS = (
     'Write {"instances":[{"features":[1,2]}]}, or {"data":{"features":{"values":[1,2]}}} as an '
     'instance, with "keys" and "shape" beside "values" when it is sparse.'
 )
+LARGE = 2 << 10
+"""Bytes from which on a body is worth a call of the kernel."""
 WIDEST = 2**31 - 1
 """Columns that a sparse shape may claim."""
 
@@ -37,6 +40,13 @@ class Fault(Exception):
 
 def decode(body: bytes) -> Batch:
     """The instances of a request. Raises InvalidData with the JSON path of the fault."""
+    if len(body) >= LARGE and (table := kernel.read(body, "json")) is not None:
+        return Batch(table)
+    return decode_any(body)
+
+
+def decode_any(body: bytes) -> Batch:
+    """The same in every form that instances may have."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

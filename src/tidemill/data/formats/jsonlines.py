@@ -12,6 +12,7 @@ from tidemill.data.batch import Batch, Floats
 from tidemill.data.formats import json
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
+from tidemill.kernels import rows as kernel
 
 _FORMS = (
     'Write {"features":[1,2]}, or {"data":{"features":{"values":[1,2]}}}, in each line; JSON has '
@@ -21,6 +22,13 @@ _FORMS = (
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
     """The instance of every line; blank lines are passed over."""
+    if len(body) >= json.LARGE and (table := kernel.read(body, "jsonlines")) is not None:
+        return Batch(table)
+    return decode_any(body, where)
+
+
+def decode_any(body: bytes, where: Where = REQUEST) -> Batch:
+    """The same in every form that instances may have."""
     return _rows(_objects(body, where), where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Mapping
 from tokenize import TokenError
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,6 +18,19 @@ from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 
 Matrix = NDArray[Any]
+_DAMAGED = (
+    # what Python's own parser, which reads the header, makes of noise
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    UserWarning,
+    ValueError,
+)
 
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
@@ -29,6 +43,28 @@ def decode(body: bytes, where: Where = REQUEST) -> Batch:
     return Batch(floats(flat.reshape(shape, order=order)))
 
 
+def encode(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """An answer's columns as one structured array: a row a record, a field a column."""
+    plain = {name: _plain(column) for name, column in columns.items()}
+    kinds = [(name, column.dtype, column.shape[1:]) for name, column in plain.items()]
+    table = np.empty(len(next(iter(plain.values()))), kinds)
+    for name, column in plain.items():
+        table[name] = column
+    return array(table)
+
+
+def array(values: NDArray[Any]) -> bytes:
+    """An array as an .npy file."""
+    out = io.BytesIO()
+    np.lib.format.write_array(out, _plain(values), allow_pickle=False)
+    return out.getvalue()
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts as such, not as objects, which only pickle could write."""
+    return np.array(values.tolist(), str) if values.dtype.hasobject else values
+
+
 def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype[Any], int]:
     """(rows, columns), ``C`` or ``F``, number type, byte where the numbers begin."""
     try:
@@ -39,9 +75,10 @@ def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype
             else np.lib.format.read_array_header_2_0
         )
         shape, is_fortran, dtype = read(file)
-    except (ValueError, SyntaxError, TokenError) as error:
+    except _DAMAGED as error:
+        got = str(error)[:200] or type(error).__name__
         raise InvalidData(
-            f"{where.name}: must be an .npy file", got=str(error), do="Write it with numpy.save."
+            f"{where.name}: must be an .npy file", got=got, do="Write it with numpy.save."
         ) from None
     if len(shape) == 1:
         shape = (1, shape[0])
@@ -49,7 +86,7 @@ def header(file: BinaryIO, where: Where) -> tuple[tuple[int, int], Any, np.dtype
     if not is_table or dtype.kind not in "fiub" or dtype.hasobject:
         raise InvalidData(
             f"{where.name}: must hold numbers in two dimensions, rows and columns",
-            got=f"{dtype} {shape}",
+            got=f"{str(dtype)[:100]} {str(shape)[:100]}",
             do="Save a float32 array of shape (rows, columns).",
         )
     return (shape[0], shape[1]), "F" if is_fortran else "C", dtype, file.tell()

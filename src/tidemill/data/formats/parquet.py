@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import bisect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill.data import arrow
 from tidemill.data.batch import Batch, Floats
 from tidemill.data.formats.npy import Layout, TableShard
 from tidemill.data.labels import labelled
+from tidemill.data.room import require_room
 from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 
@@ -22,52 +24,68 @@ PIECE = 64 << 10
 
 def decode(body: bytes, where: Where = REQUEST) -> Batch:
     """All rows of a body. Raises InvalidData."""
-    file = open_file(arrow.module().BufferReader(body), where)
+    file = open_file(arrow.module().BufferReader(body), where, is_whole=True)
+    meta = file.metadata
+    groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+    require_room(sum(group.num_rows for group in groups), meta.num_columns, len(body), where)
+    unpacked = sum(max(0, group.total_byte_size) for group in groups)
+    require_room(1, unpacked // 8, len(body), where)
     try:
-        table = file.read()
-    except _faults() as error:
+        table = file.read(use_threads=False)
+    except arrow.faults() as error:
         raise _unreadable(where, error) from None
     return Batch(matrix(table, where))
 
 
-def open_file(source: Any, where: Where) -> Any:
-    """A pyarrow ParquetFile. Raises InvalidData when it is none."""
+def encode(columns: Mapping[str, NDArray[Any]]) -> bytes:
+    """An answer's columns as a file of one row group."""
+    sink = arrow.module().BufferOutputStream()
+    table = arrow.table_of(columns)
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    arrow.module("parquet").write_table(table, sink, **plain)
+    return bytes(sink.getvalue())
+
+
+def open_file(source: Any, where: Where, *, is_whole: bool = False) -> Any:
+    """A pyarrow ParquetFile. Raises InvalidData when it is none. is_whole: all is in memory"""
+    # Left alone, it would hold all bytes of a row group, which may be the whole file.
+    piece = 0 if is_whole else PIECE
     try:
-        # Left alone, it would hold all bytes of a row group, which may be the whole file.
-        return arrow.module("parquet").ParquetFile(source, pre_buffer=False, buffer_size=PIECE)
-    except _faults() as error:
+        return arrow.module("parquet").ParquetFile(source, pre_buffer=False, buffer_size=piece)
+    except arrow.faults() as error:
         raise _unreadable(where, error) from None
 
 
 def matrix(table: Any, where: Where) -> Floats:
     """An Arrow table's columns as (rows, columns); nulls become NaN. Raises InvalidData."""
-    if not table.num_columns:
-        return np.empty((table.num_rows, 0), np.float32)
-    columns = [
-        _numbers(column, name, where)
-        for name, column in zip(table.schema.names, table.columns, strict=True)
-    ]
-    plain = arrow.module().table(columns, [str(i) for i in range(len(columns))])
-    # By way of a tensor, for an array's own to_numpy would load pandas.
-    parts = [part.to_tensor(null_to_nan=True).to_numpy() for part in plain.to_batches()]
-    return np.concatenate(parts) if parts else np.empty((0, len(columns)), np.float32)
+    columns = np.empty((table.num_columns, table.num_rows), np.float32)
+    for values, column, name in zip(columns, table.columns, table.schema.names, strict=True):
+        at = 0
+        found = _numbers(column, name, where)
+        for chunk in getattr(found, "chunks", [found]):
+            # From the bytes themselves: an array's own to_numpy would load pandas.
+            if size := len(chunk):
+                data = np.frombuffer(chunk.buffers()[1], np.float32, size, 4 * chunk.offset)
+                values[at : at + size] = data
+            at += size
+    return np.ascontiguousarray(columns.T)
 
 
 def _numbers(column: Any, name: str, where: Where) -> Any:
-    """The column as float32."""
+    """The column as float32, without nulls."""
+    types = arrow.module("types")
     try:
-        return column.cast(arrow.module().float32(), safe=False)
+        if types.is_nested(column.type) or types.is_dictionary(column.type):
+            raise arrow.module().ArrowInvalid
+        if column.type != arrow.module().float32():
+            column = column.cast(arrow.module().float32(), safe=False)
+        return column.fill_null(float("nan")) if column.null_count else column
     except arrow.module().ArrowException:
         raise InvalidData(
             f"{where.name}, column {name!r}: must be numbers",
             got=str(column.type),
             do="Turn the column into numbers, or leave it out.",
         ) from None
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What damaged bytes make Arrow raise."""
-    return arrow.module().ArrowException, OSError, ValueError
 
 
 def _unreadable(where: Where, error: object) -> InvalidData:
@@ -103,7 +121,7 @@ class ParquetShard:
             if self._at != start or start in self._bounds:
                 self._seek(start)
             table, self._at = next(self._ahead, None), stop
-        except _faults() as error:
+        except arrow.faults() as error:
             raise _unreadable(self._where, error) from None
         if table is None or table.num_rows != stop - start:
             raise _unreadable(self._where, "other row groups than it says")

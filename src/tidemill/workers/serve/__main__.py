@@ -13,6 +13,7 @@ from typing import Any
 
 from tidemill.workers import one_thread  # isort: split
 
+from tidemill.spec.address import Unix, parse, text
 from tidemill.spec.home import WorkerHome
 from tidemill.storage.bucket import Buckets
 from tidemill.workers.failure import explain
@@ -56,16 +57,19 @@ def _serve(
     bell, ringer = socket.socketpair()
     ringer.setblocking(False)
     signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
-    path = Path(task["socket"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    server = Server(listen(str(path)), answers, bell, told_to_stop.is_set)
+    wanted = parse(task.get("address") or f"unix:{task['socket']}")
+    if isinstance(wanted, Unix):
+        Path(wanted.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(wanted.path).unlink(missing_ok=True)
+    listener, where = listen(wanted)
+    server = Server(listener, answers, bell, told_to_stop.is_set)
     # What was loaded stays to the end: the collector need not look at it again and again.
     gc.freeze()
-    desk.ready(f"unix:{path}")
-    print(f"Serving {declaration.title} from {task['model_uri']} on {path}", flush=True)
+    desk.ready(text(where))
+    print(f"Serving {declaration.title} from {task['model_uri']} on {text(where)}", flush=True)
     server.run()
-    path.unlink(missing_ok=True)
+    if isinstance(where, Unix):
+        Path(where.path).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

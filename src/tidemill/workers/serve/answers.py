@@ -12,10 +12,12 @@ import numpy as np
 from tidemill.algorithms.base import Declaration, Model
 from tidemill.data import content_type as types
 from tidemill.data.checks import require_answers
+from tidemill.data.content_type import ContentType
 from tidemill.errors import Missing, TidemillError, UnsupportedType
 from tidemill.spec.frame import Frame
 from tidemill.workers.serve.form import Form, form_of
 from tidemill.workers.serve.load import Load
+from tidemill.workers.serve.tensor_form import QUESTION, about, tensor_form
 
 _TEXT = b"text/plain; charset=utf-8\n"
 _BUG = "The model failed on this request; the replica's log has the details."
@@ -58,8 +60,14 @@ class Answers:
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         try:
             asked = types.parse(content_type or declared.default_content_type)
+            if asked.media == types.TENSORS and QUESTION in asked.parameters:
+                return [self._about(asked)] * len(bodies)
             status = HTTPStatus.NOT_ACCEPTABLE
-            form = form_of(declared, asked, accept)
+            form = (
+                tensor_form(declared, asked)
+                if asked.media == types.TENSORS
+                else form_of(declared, asked, accept)
+            )
         except UnsupportedType as error:
             return [_refusal(status, str(error))] * len(bodies)
         found: list[Answer | None] = [None] * len(bodies)
@@ -75,6 +83,14 @@ class Answers:
                 found[index] = made
         return [made for made in found if made is not None]
 
+    def _about(self, asked: ContentType) -> Answer:
+        try:
+            said = about(self._model, self._declaration, asked)
+        except Exception as error:
+            self._complain("".join(traceback.format_exception(error)))
+            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"{_BUG} ({error})")
+        return Answer(HTTPStatus.OK, f"{types.JSON}\n".encode(), said)
+
     def _load(
         self, load: Load, form: Form, kind: tuple[bytes, bytes], bodies: Sequence[bytes]
     ) -> list[Answer]:
@@ -85,6 +101,10 @@ class Answers:
             parts = form.deal(columns, load)
         except Exception as error:
             return self._each(kind, [bodies[i] for i in load.requests], error)
+        if form.media_of is not None:
+            medias = map(form.media_of, load.requests)
+            pairs = zip(medias, parts, strict=True)
+            return [Answer(HTTPStatus.OK, m.encode() + b"\n", body) for m, body in pairs]
         head = form.media.encode() + b"\n"
         return [Answer(HTTPStatus.OK, head, body) for body in parts]
 

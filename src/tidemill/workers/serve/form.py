@@ -21,11 +21,13 @@ Loaded = tuple[list[Load], Mapping[int, TidemillError]]
 @dataclass(frozen=True, slots=True)
 class Form:
     """media: of the answers · load: bodies to batches, and what was wrong with the others
-    deal: the answers of one batch to the body of each of its requests"""
+    deal: the answers of one batch to the body of each of its requests
+    media_of: of the answer to one request, by its index, where they are not all of one"""
 
     media: str
     load: Callable[[Sequence[bytes]], Loaded]
     deal: Callable[[Columns, Load], list[bytes]]
+    media_of: Callable[[int], str] | None = None
 
 
 def form_of(declaration: Declaration, asked: ContentType, accept: str | None) -> Form:

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
+from tidemill.spec.address import Tcp, Unix
 from tidemill.spec.frame import Frame
 from tidemill.workers.serve.answers import Answer
 from tidemill.workers.serve.connection import Connection
@@ -101,6 +102,8 @@ class Server:
             sock, _ = self._listener.accept()
         except OSError:  # gone again, or no file left: others wait in the queue meanwhile
             return
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock)
         self._connections.add(connection)
         self._selector.register(sock, _READ, connection)
@@ -118,9 +121,16 @@ class Server:
             connection.sock.close()
 
 
-def listen(path: str) -> socket.socket:
-    """A listening Unix stream socket at ``path``; one that a dead replica left there goes."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.bind(path)
-    sock.listen(1024)
-    return sock
+def listen(where: Unix | Tcp) -> tuple[socket.socket, Unix | Tcp]:
+    """A listening stream socket, and where it is found: a port of 0 is chosen now."""
+    if isinstance(where, Unix):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(where.path)
+        sock.listen(1024)
+        return sock, where
+    sock = socket.create_server(
+        (where.host, where.port),
+        family=socket.AF_INET6 if ":" in where.host else socket.AF_INET,
+        backlog=1024,
+    )
+    return sock, Tcp(where.host, sock.getsockname()[1])
