@@ -66,3 +66,12 @@ class NotReady(TidemillError):
 
 class Missing(TidemillError):
     """An optional package or program is not installed here."""
+
+
+def amount(number: int, noun: str) -> str:
+    """So many of something, in the words of an error.
+
+    >>> amount(1, "row"), amount(0, "feature")
+    ('1 row', '0 features')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -130,7 +130,7 @@ def test_weights_count_and_may_stand_in_the_second_column() -> None:
     assert within.booster.tobytes() == wanted
     with pytest.raises(InvalidData, match="weights must be 0 or more; got -0.99"):
         trained(given(), Batch(features, labels, weights - 1))
-    with pytest.raises(InvalidData, match="a label, a weight and a feature; got '1 columns"):
+    with pytest.raises(InvalidData, match="a label, a weight and a feature; got '1 column"):
         trained(given(csv_weights="1"), Batch(table[:, :1], labels))
 
 

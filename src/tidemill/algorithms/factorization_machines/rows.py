@@ -9,7 +9,7 @@ from tidemill.algorithms.factorization_machines.hyperparameters import (
     FactorizationMachinesHyperparameters,
 )
 from tidemill.data.batch import Batch, Csr, Floats, pointers, to_csr
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import factorization_machines as kernel
 from tidemill.kernels.factorization_machines import Fault, Rows
 
@@ -78,7 +78,7 @@ def _only_column(labels: Floats) -> Floats:
     if labels.shape[1] != 1:
         raise InvalidData(
             f"{NAME}: rows must have one label",
-            got=f"{labels.shape[1]} labels",
+            got=amount(labels.shape[1], "label"),
             do="Set the content type's label_size to 1.",
         )
     return labels[:, 0]

@@ -30,7 +30,7 @@ from tidemill.algorithms.kmeans.nearest import (
 from tidemill.algorithms.kmeans.state import KMeansState, empty, stepped, with_centres
 from tidemill.algorithms.kmeans.summary import Summary, joined, pooled
 from tidemill.data.batch import Batch, Floats
-from tidemill.errors import Invalid, InvalidData
+from tidemill.errors import Invalid, InvalidData, amount
 
 _AUTO_FACTOR = 10
 _AUTO_TRIALS = 10
@@ -109,8 +109,9 @@ class KMeans(Algorithm[KMeansState]):
         rows = state.rows + (state.before.rows if state.before else 0)
         if rows < k:
             raise Invalid(
-                f"kmeans: k = {k} clusters need at least {k} rows of training data",
-                got=f"{rows} rows",
+                f"kmeans: k = {amount(k, 'cluster')} need at least "
+                f"{amount(k, 'row')} of training data",
+                got=amount(rows, "row"),
                 do="Lower k, or train on more rows.",
             )
         centres = self._answer(state)

@@ -22,7 +22,7 @@ from tidemill.algorithms.knn.hyperparameters import (
 from tidemill.algorithms.knn.inverted import Inverted, inverted
 from tidemill.algorithms.knn.quantised import Quantised, quantised
 from tidemill.data.batch import Floats
-from tidemill.errors import Invalid
+from tidemill.errors import Invalid, amount
 from tidemill.kernels.knn import Int32
 
 Index = Flat | Inverted | Quantised | Navigable
@@ -52,7 +52,7 @@ def build(rows: Floats, given: KnnHyperparameters, each: Each = map) -> Index:
     if cells > len(rows):
         raise Invalid(
             f"{NAME}: faiss_index_ivf_nlists = {cells} cells need at least {cells} rows",
-            got=f"{len(rows)} rows",
+            got=amount(len(rows), "row"),
             do="Lower faiss_index_ivf_nlists, or train on more rows.",
         )
     if given.index_type == IVF_FLAT:

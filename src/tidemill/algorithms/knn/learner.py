@@ -22,7 +22,7 @@ from tidemill.algorithms.knn.model import KnnModel, prepared, width_error
 from tidemill.algorithms.knn.quality import Accuracy, Error
 from tidemill.algorithms.knn.reduction import Reduction
 from tidemill.data.batch import Batch, Floats
-from tidemill.errors import Invalid, InvalidData
+from tidemill.errors import Invalid, InvalidData, amount
 from tidemill.stats.reservoir import Reservoir, empty
 
 _BLOCK_BYTES = 64 << 20
@@ -83,7 +83,7 @@ class Knn(Algorithm[Reservoir]):
         if len(drawn) < given.k:
             raise Invalid(
                 f"{NAME}: k = {given.k} neighbours need at least {given.k} rows",
-                got=f"{len(drawn)} rows, with a sample_size of {given.sample_size}",
+                got=f"{amount(len(drawn), 'row')}, with a sample_size of {given.sample_size}",
                 do="Lower k, raise sample_size, or train on more rows.",
             )
         _check_size(drawn.rows, drawn.labels)

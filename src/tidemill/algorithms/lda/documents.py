@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.lda.hyperparameters import NAME
 from tidemill.data.batch import Batch, Csr, to_csr
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 from tidemill.kernels import lda as kernel
 from tidemill.kernels.lda import Documents
 
@@ -55,8 +55,8 @@ def run(each: Each, work: Callable[[tuple[int, int]], Any], ranges: list[tuple[i
 def width_error(wanted: int, got: int) -> InvalidData:
     """Rows of another width than the vocabulary."""
     return InvalidData(
-        f"{NAME}: rows must have {wanted} features, as feature_dim says",
-        got=f"{got} features",
+        f"{NAME}: rows must have {amount(wanted, 'feature')}, as feature_dim says",
+        got=amount(got, "feature"),
         do="Set feature_dim to the width of the rows, or send rows of that width.",
     )
 

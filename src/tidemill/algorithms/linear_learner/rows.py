@@ -13,7 +13,7 @@ from tidemill.algorithms.linear_learner.hyperparameters import (
     LinearLearnerHyperparameters,
 )
 from tidemill.data.batch import Batch, Csr, Floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 
 
 def check_width(given: LinearLearnerHyperparameters, batch: Batch, columns: int | None) -> None:
@@ -59,7 +59,7 @@ def _only_column(labels: Floats) -> Floats:
     if labels.shape[1] != 1:
         raise InvalidData(
             f"{NAME}: rows must have one label",
-            got=f"{labels.shape[1]} labels",
+            got=amount(labels.shape[1], "label"),
             do="Set the content type's label_size to 1.",
         )
     return labels[:, 0]

@@ -14,7 +14,7 @@ from tidemill.algorithms.pca.rows import centred, check, is_sparse, positive, we
 from tidemill.algorithms.pca.scatter import add_outer, add_products
 from tidemill.algorithms.pca.state import PcaState, empty, merged, moved
 from tidemill.data.batch import Batch
-from tidemill.errors import Invalid, InvalidData, InvalidHyperparameter
+from tidemill.errors import Invalid, InvalidData, InvalidHyperparameter, amount
 
 _ROOM, _ROOM_OF_A_SKETCH = 64 << 20, 128 << 20
 _UNIT = 4096
@@ -72,8 +72,9 @@ class Pca(Algorithm[PcaState]):
         columns = self.hyperparameters.feature_dim or state.columns
         if columns and batch.columns != columns:
             raise InvalidData(
-                f"pca: rows must have {columns} features, as feature_dim or the first rows say",
-                got=f"{batch.columns} features",
+                f"pca: rows must have {amount(columns, 'feature')}, "
+                "as feature_dim or the first rows say",
+                got=amount(batch.columns, "feature"),
                 do="Set feature_dim to the width of the rows, or send rows of that width.",
             )
         batch = positive(batch)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tidemill.algorithms.xgboost.hyperparameters import NAME, XGBoostHyperparameters
 from tidemill.data.batch import Batch, Csr, Floats
-from tidemill.errors import InvalidData
+from tidemill.errors import InvalidData, amount
 
 _Test = Callable[[Floats], NDArray[np.bool_]]
 _SHARES: tuple[_Test, str] = (lambda y: (y >= 0) & (y <= 1), "from 0 to 1")
@@ -65,8 +65,8 @@ def fitted(batch: Batch, columns: int) -> Batch:
             return replace(batch, features=replace(features, columns=columns))
     do = "Give all channels, and requests, rows of one width"
     raise InvalidData(
-        f"{NAME}: rows must have {columns} features, as those that were trained on",
-        got=f"{found} features",
+        f"{NAME}: rows must have {amount(columns, 'feature')}, as those that were trained on",
+        got=amount(found, "feature"),
         do=f"{do}; for libsvm name feature_dim in the training channel's content type.",
     )
 
@@ -104,7 +104,7 @@ def common_width(left: Sequence[Batch], columns: int, right: Sequence[Batch], ot
     if columns and others and columns != others and is_dense:
         raise InvalidData(
             f"{NAME}: all instances must have rows of one width",
-            got=f"{columns} and {others} features",
+            got=f"{columns} and {amount(others, 'feature')}",
             do="Give all objects of the channel rows of the same columns.",
         )
     return max(columns, others)
@@ -128,7 +128,7 @@ def _weighed(batch: Batch, table: Floats) -> Batch:
     if table.shape[1] < 2:
         raise InvalidData(
             f"{NAME}: with csv_weights a row must have a label, a weight and a feature",
-            got=f"{table.shape[1]} columns after the label",
+            got=f"{amount(table.shape[1], 'column')} after the label",
             do="Put the weight into the second column, or leave out csv_weights.",
         )
     weights = np.ascontiguousarray(table[:, 0])
