@@ -21,7 +21,7 @@ from tidemill.data.text import text_of
 from tidemill.errors import InvalidData
 
 HUGE = np.empty((0, 2**40), np.float32)
-SUBWORDS = {"subwords": True, "buckets": 50}
+SUBWORDS: dict[str, Any] = {"subwords": True, "buckets": 50}
 
 
 def states(mode: str, **given: Any) -> BlazingTextState:
