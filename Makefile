@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 KERNELS := $(wildcard src/tidemill/kernels/*.c src/tidemill/kernels/*.h)
 
-.PHONY: install quickstart test test-fast lint bench constraints clean
+.PHONY: install quickstart test test-fast chaos lint bench constraints clean
 
 install: $(STAMP)
 
@@ -28,6 +28,9 @@ test-fast: $(STAMP)
 test: lint
 	$(BIN)/pytest -n 2 -m 'not serial'
 	$(BIN)/pytest -m serial
+
+chaos: $(STAMP)
+	TIDEMILL_CHAOS_SECONDS=60 TIDEMILL_CHAOS_REQUESTS=100000 $(BIN)/pytest -s tests/chaos
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'

@@ -28,7 +28,7 @@ def put_model(place: Place) -> str:
     return place.put("model.tar.gz", packed)
 
 
-def serve_task(place: Place, model_uri: str | None, image: str = KMEANS) -> WorkerHome:
+def serve_task(place: Place, model_uri: str | None, image: str = KMEANS, **more: str) -> WorkerHome:
     task = {
         "kind": "serve",
         "endpoint": "mill",
@@ -39,6 +39,7 @@ def serve_task(place: Place, model_uri: str | None, image: str = KMEANS) -> Work
         "model_uri": model_uri,
         "environment": {},
         "socket": str(place.root / "r.sock"),
+        **more,
     }
     return place.write_task(place.home("r1"), task)
 
@@ -69,12 +70,13 @@ def request(body: bytes, content_type: str = CSV, accept: str = "", *, id: int =
 
 
 class Client:
-    """One connection."""
+    """One connection, to a socket's path or to a host and a port."""
 
-    def __init__(self, path: Path) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
+    def __init__(self, where: Path | tuple[str, int]) -> None:
+        over_tcp = isinstance(where, tuple)
+        self.sock = socket.socket(socket.AF_INET if over_tcp else socket.AF_UNIX)
         self.sock.settimeout(20)
-        self.sock.connect(str(path))
+        self.sock.connect(where if over_tcp else str(where))
         self._buffer = bytearray()
 
     def __enter__(self) -> Client:

@@ -26,6 +26,7 @@ from tests.workers.serve.replicas import (
 from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.artifact.archive import MODEL, with_manifest
 from tidemill.artifact.codec import to_bytes
+from tidemill.spec.address import Tcp, parse
 from tidemill.spec.frame import HEADER, PING, PONG, pack
 
 
@@ -138,6 +139,21 @@ def test_it_says_when_it_is_ready_and_ends_well(place: Place) -> None:
         assert ready.message == f"unix:{socket_path}"
     assert exit_of(place.home("r1")) == {"code": 0}
     assert not socket_path.exists()
+
+
+def test_it_listens_on_tcp_where_the_task_says_so(place: Place) -> None:
+    home = serve_task(place, put_model(place), address="tcp:127.0.0.1:0")
+    process = start("serve", home)
+    wait_until_ready(home)
+    [ready] = events(home, "ready")
+    where = parse(ready.message)
+    assert isinstance(where, Tcp)
+    assert where.port > 0
+    with Client((where.host, where.port)) as client:
+        client.send(*[request(b"1,2,3\n", id=i) for i in range(100)])
+        assert {f.status for f in client.receive(100)} == {200}
+    process.terminate()
+    assert process.wait(timeout=20) == 0, home.log.read_text()
 
 
 @pytest.mark.serial
