@@ -10,14 +10,18 @@ from typing import Any
 
 from tidemill import registry
 from tidemill.control import endpoint_config, model
-from tidemill.control.plan import endpoint as plan
+from tidemill.control.plan import fleet as plan
+from tidemill.control.plan import rollout
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, Invalid, NotFound
+from tidemill.spec.capture import Capture
+from tidemill.spec.deployment import Deployment
 from tidemill.spec.endpoint import MOVES, Endpoint, EndpointStatus
 from tidemill.spec.endpoint_config import ProductionVariant
 from tidemill.spec.home import Home
 from tidemill.spec.model import Container, Model
-from tidemill.store.base import Row
+from tidemill.store.base import Document, Row
+from tidemill.traffic import rollout as moves
 
 KIND = "endpoint"
 
@@ -43,8 +47,8 @@ def create(
     Raises NotFound for an unknown config or model, Conflict when the name is taken.
     """
     place = home.endpoints / endpoint.region / f"{endpoint.name}-{secrets.token_hex(4)}"
-    fleet = _resolve(verbs, endpoint.region, endpoint.config)
-    state = plan.begin(str(place), endpoint.config, fleet)
+    fleet, capture = _resolve(verbs, endpoint.region, endpoint.config)
+    state = plan.begin(str(place), endpoint.config, fleet, capture)
     document = {"request": dict(request), "spec": asdict(endpoint), "state": state.to_document()}
     status = EndpointStatus.CREATING.value
     return verbs.create(KIND, endpoint.region, endpoint.name, document, status, tags)
@@ -59,20 +63,28 @@ def update(
     *,
     keep_weights: bool = False,
     keep_counts: bool = False,
+    keep_capture: bool = False,
+    deployment: Deployment | None = None,
 ) -> Row:
     """Roll an endpoint over to another config, the old one serving until the new one is ready.
 
-    keep_weights, keep_counts: variants of the same name keep what they have now. The request is
-    kept as ``document["update"]``. Raises NotFound, and Conflict unless InService.
+    keep_weights, keep_counts: variants of the same name keep what they have now · keep_capture:
+    so does data capture · deployment: how the traffic is moved; all at once if not said. The
+    request is kept as ``document["update"]``. Raises NotFound, Invalid for a deployment that does
+    not fit the config, and Conflict unless InService.
     """
-    variants = _resolve(verbs, region, config)
+    deployment = deployment or Deployment()
+    variants, capture = _resolve(verbs, region, config)
 
     def rolling(row: Row, state: plan.EndpointState) -> tuple[Row, plan.EndpointState]:
         old = {v.name: v for v in state.variants}
         kept = tuple(_keep(v, old.get(v.name), keep_weights, keep_counts) for v in variants)
-        pending = plan.Fleet(config, state.generation + 1, kept)
-        row = replace(row, document={**row.document, "update": dict(request)})
-        return row, replace(state, pending=pending, failure=None)
+        seen = state.capture if keep_capture else capture
+        pending = plan.Fleet(config, state.generation + 1, kept, seen)
+        moves.check(deployment, rollout.largest(pending))
+        begun = rollout.begin(deployment, state.live, pending, verbs.clock())
+        row = replace(row, document=_asked(row.document, request))
+        return row, replace(state, pending=pending, rollout=begun, failure=None)
 
     return _change(verbs, region, name, EndpointStatus.UPDATING, rolling)
 
@@ -146,9 +158,27 @@ def socket_of(row: Row, id: str, home: Home) -> Path:
     return home.socket(f"replica-{row.serial}-{id}")
 
 
-def _resolve(verbs: Verbs, region: str, config: str) -> tuple[plan.Deployed, ...]:
-    row = verbs.describe(endpoint_config.KIND, region, config)
-    return tuple(_deploy(verbs, region, v) for v in endpoint_config.spec(row).variants)
+def last_deployment(document: Document) -> Mapping[str, Any] | None:
+    """The DeploymentConfig that was sent last, if any was."""
+    for place in (document, document.get("update", {}), document["request"]):
+        if "DeploymentConfig" in place:
+            found: Mapping[str, Any] = place["DeploymentConfig"]
+            return found
+    return None
+
+
+def _asked(document: Document, request: Mapping[str, Any]) -> Document:
+    """The row's document with a request to update; the last deployment is kept beyond it."""
+    last = request.get("DeploymentConfig", last_deployment(document))
+    asked = {**document, "update": dict(request)}
+    return asked if last is None else {**asked, "DeploymentConfig": last}
+
+
+def _resolve(
+    verbs: Verbs, region: str, config: str
+) -> tuple[tuple[plan.Deployed, ...], Capture | None]:
+    wanted = endpoint_config.spec(verbs.describe(endpoint_config.KIND, region, config))
+    return tuple(_deploy(verbs, region, v) for v in wanted.variants), wanted.capture
 
 
 def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deployed:
@@ -164,6 +194,7 @@ def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deplo
         weight=variant.weight,
         count=variant.instances,
         instance_type=variant.instance_type,
+        routing=variant.routing,
         problem=_problem(served),
     )
 

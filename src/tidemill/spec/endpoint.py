@@ -12,13 +12,20 @@ class EndpointStatus(Enum):
     CREATING = "Creating"
     IN_SERVICE = "InService"
     UPDATING = "Updating"
+    ROLLING_BACK = "RollingBack"
+    UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
     FAILED = "Failed"
     DELETING = "Deleting"
 
     @property
     def takes_traffic(self) -> bool:
         """Whether invocations are answered in this state."""
-        return self in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING)
+        return self in (
+            EndpointStatus.IN_SERVICE,
+            EndpointStatus.UPDATING,
+            EndpointStatus.ROLLING_BACK,
+            EndpointStatus.UPDATE_ROLLBACK_FAILED,
+        )
 
 
 MOVES: dict[EndpointStatus, frozenset[EndpointStatus]] = {
@@ -26,7 +33,25 @@ MOVES: dict[EndpointStatus, frozenset[EndpointStatus]] = {
         {EndpointStatus.IN_SERVICE, EndpointStatus.FAILED, EndpointStatus.DELETING}
     ),
     EndpointStatus.IN_SERVICE: frozenset({EndpointStatus.UPDATING, EndpointStatus.DELETING}),
-    EndpointStatus.UPDATING: frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.DELETING}),
+    EndpointStatus.UPDATING: frozenset(
+        {
+            EndpointStatus.IN_SERVICE,
+            EndpointStatus.ROLLING_BACK,
+            EndpointStatus.UPDATE_ROLLBACK_FAILED,
+            EndpointStatus.DELETING,
+        }
+    ),
+    EndpointStatus.ROLLING_BACK: frozenset(
+        {
+            EndpointStatus.IN_SERVICE,
+            EndpointStatus.UPDATE_ROLLBACK_FAILED,
+            EndpointStatus.DELETING,
+        }
+    ),
+    # The rollback is tried on; what has been mended meanwhile makes it succeed.
+    EndpointStatus.UPDATE_ROLLBACK_FAILED: frozenset(
+        {EndpointStatus.IN_SERVICE, EndpointStatus.DELETING}
+    ),
     EndpointStatus.FAILED: frozenset({EndpointStatus.DELETING}),
     EndpointStatus.DELETING: frozenset(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tidemill.control.plan.endpoint import (
+from tidemill.control.plan.endpoint import plan, route
+from tidemill.control.plan.fleet import (
     Deployed,
     EndpointState,
     Fleet,
@@ -18,15 +20,38 @@ from tidemill.control.plan.endpoint import (
     from_document,
     launched,
     observe,
-    plan,
-    route,
 )
+from tidemill.control.plan.rollout import begin as begin_rollout
 from tidemill.control.plan.step import Seen, Start, Stop
+from tidemill.spec.deployment import (
+    CANARY,
+    CAPACITY_PERCENT,
+    INSTANCE_COUNT,
+    LINEAR,
+    ROLLING,
+    Capacity,
+    Deployment,
+)
 from tidemill.spec.endpoint import MOVES, EndpointStatus
 from tidemill.spec.event import Event
+from tidemill.traffic.rollout import BACK
 
 ENDS = [Seen(-9), Seen(0), Seen(1, failure="ClientError")]
 READY = Event(1.0, "ready", message="unix:/s")
+ALARM = "too many errors"
+WATCHED = (ALARM,)
+DEPLOYMENTS = [
+    None,
+    Deployment(),
+    Deployment(wait=60.0, termination=100.0, alarms=WATCHED),
+    Deployment(CANARY, Capacity(INSTANCE_COUNT, 1), wait=60.0, alarms=WATCHED),
+    Deployment(LINEAR, Capacity(CAPACITY_PERCENT, 30), wait=2.0, timeout=600.0, alarms=WATCHED),
+    Deployment(ROLLING, Capacity(CAPACITY_PERCENT, 50), wait=60.0, alarms=WATCHED),
+    Deployment(ROLLING, Capacity(INSTANCE_COUNT, 1), Capacity(INSTANCE_COUNT, 1), wait=2.0),
+    Deployment(
+        ROLLING, Capacity(INSTANCE_COUNT, 1), Capacity(CAPACITY_PERCENT, 40), alarms=WATCHED
+    ),
+]
 
 
 def variant(name: str = "main", count: int = 1, **fields: object) -> Deployed:
@@ -129,12 +154,15 @@ class AnyHistory(RuleBasedStateMachine):
         self.status = EndpointStatus.CREATING
         self.alive: set[str] = set()
         self.gone = False
+        self.alarming: set[str] = set()
+        self.configs = {"config-1"}
 
     def advance(self, seen: dict[str, Seen] | None = None, seconds: float = 0.1) -> None:
         before = self.status
         self.now += seconds
         self.alive -= {id for id, found in (seen or {}).items() if found.code is not None}
-        step = plan(self.status, self.state, seen=seen or {}, now=self.now)
+        step = plan(self.status, self.state, seen=seen or {}, now=self.now, alarming=self.alarming)
+        self.check_shift(step.state)
         self.state, self.status, self.gone = step.state, EndpointStatus(step.status), step.gone
         assert self.status is before or self.status in MOVES[before]
         for effect in step.effects:
@@ -145,7 +173,20 @@ class AnyHistory(RuleBasedStateMachine):
             else:
                 assert effect.worker in self.alive
 
-    @rule(seconds=st.sampled_from([0.1, 3.0, 250.0]))
+    def check_shift(self, after: EndpointState) -> None:
+        """A fleet takes more traffic only once it has the replicas for it, but at an alarm."""
+        before = self.state.rollout
+        if after.rollout is None or after.pending is None or before is None:
+            return
+        if after.rollout.stage == BACK != before.stage:
+            return
+        shares = traffic(self.state)
+        for fleet in (after.live, after.pending):
+            share = traffic(after)[fleet.generation]
+            if share > shares[fleet.generation]:
+                assert ready(after, fleet.generation) >= needed(fleet, share)
+
+    @rule(seconds=st.sampled_from([0.1, 3.0, 61.0, 250.0]))
     def look(self, seconds: float) -> None:
         if not self.gone:
             self.advance(seconds=seconds)
@@ -166,13 +207,20 @@ class AnyHistory(RuleBasedStateMachine):
         self.advance({data.draw(st.sampled_from(sorted(self.alive))): found})
 
     @precondition(lambda self: self.status is EndpointStatus.IN_SERVICE)
-    @rule(count=st.integers(1, 3))
-    def update(self, count: int) -> None:
+    @rule(count=st.integers(1, 4), deployment=st.sampled_from(DEPLOYMENTS))
+    def update(self, count: int, deployment: Deployment | None) -> None:
         generation = self.state.generation + 1
         fleet = Fleet(f"config-{generation}", generation, (variant(count=count),))
-        self.state = replace(self.state, pending=fleet, failure=None)
+        begun = begin_rollout(deployment, self.state.live, fleet, self.now) if deployment else None
+        self.state = replace(self.state, pending=fleet, rollout=begun, failure=None)
         self.status = EndpointStatus.UPDATING
+        self.configs = {self.state.config, fleet.config}
         self.advance()
+
+    @rule(on=st.booleans())
+    def alarm(self, on: bool) -> None:
+        self.alarming = {ALARM} if on else set()
+        self.look(0.1)
 
     @precondition(lambda self: self.status is EndpointStatus.IN_SERVICE)
     @rule(count=st.integers(1, 3))
@@ -196,13 +244,62 @@ class AnyHistory(RuleBasedStateMachine):
     @invariant()
     def what_serves_has_addresses(self) -> None:
         if self.status.takes_traffic:
-            [found] = route("e", "r", self.state).variants
-            assert found.replicas
-            assert found.weight > 0
+            taking = route("e", "r", self.state).variants
+            assert all(found.replicas for found in taking)
+            assert all(found.weight > 0 for found in taking)
+            assert sum(found.weight for found in taking) == pytest.approx(1.0)
+
+    @invariant()
+    def each_fleet_has_the_replicas_for_its_share(self) -> None:
+        if self.status.takes_traffic:
+            for fleet in (self.state.live, self.state.pending):
+                share = traffic(self.state).get(fleet.generation, 0.0) if fleet else 0.0
+                if fleet is not None:
+                    assert staffed(self.state, fleet.generation) >= needed(fleet, share)
 
     @invariant()
     def it_can_be_written_down(self) -> None:
         assert from_document(self.state.to_document()) == self.state
+
+    def teardown(self) -> None:
+        """When everything works at last, every change ends, and nothing is left of what lost."""
+        self.alarming = set()
+        for _ in range(200):
+            if self.gone or (self.settled() and self.status is not EndpointStatus.DELETING):
+                break
+            replicas = self.state.replicas
+            told = {id: observe(replicas[id], [READY]) for id in self.alive}
+            self.state = replace(self.state, replicas={**replicas, **told})
+            leaving = {id: Seen(0) for id in self.alive if replicas[id].retired is not None}
+            self.advance(leaving, seconds=61.0)
+        else:
+            raise AssertionError(f"it never ends: {self.status} {self.state}")
+        assert self.gone or self.state.config in self.configs
+
+    def settled(self) -> bool:
+        rest = {r.generation for r in self.state.replicas.values()} - {self.state.generation}
+        ends = (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
+        return self.status in ends and self.state.pending is None and not rest
+
+
+def traffic(state: EndpointState) -> dict[int, float]:
+    """The share of the traffic that each generation takes."""
+    share = state.rollout.share if state.rollout is not None and state.pending is not None else 0.0
+    return {state.generation: 1.0 - share, state.generation + 1: share}
+
+
+def needed(fleet: Fleet, share: float) -> int:
+    return sum(math.ceil(round(v.count * share, 6)) for v in fleet.variants)
+
+
+def staffed(state: EndpointState, generation: int) -> int:
+    members = [r for r in state.replicas.values() if r.generation == generation]
+    return sum(r.retired is None for r in members)
+
+
+def ready(state: EndpointState, generation: int) -> int:
+    members = [r for r in state.replicas.values() if r.generation == generation]
+    return sum(r.ready and r.retired is None for r in members)
 
 
 TestAnyHistory = AnyHistory.TestCase

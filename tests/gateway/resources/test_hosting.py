@@ -198,7 +198,8 @@ def test_a_deleted_endpoint_leaves(hosted: Any, gateway: Gateway, region: str) -
 
 
 def test_an_update_rolls_over_to_another_config(hosted: Any, prefix: str) -> None:
-    hosted.create_endpoint_config(EndpointConfigName="next", ProductionVariants=[variant("blue")])
+    two = [variant("blue", InitialInstanceCount=2)]
+    hosted.create_endpoint_config(EndpointConfigName="next", ProductionVariants=two)
     told = hosted.update_endpoint(
         EndpointName="mill",
         EndpointConfigName="next",

@@ -15,9 +15,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from tidemill.control import endpoint, training_job
+from tidemill.control import alarm, endpoint, training_job
 from tidemill.control.health import Health
 from tidemill.control.plan import endpoint as endpoint_plan
+from tidemill.control.plan import fleet
 from tidemill.control.plan import training_job as job_plan
 from tidemill.control.plan.queue import Room
 from tidemill.control.plan.step import Step
@@ -47,7 +48,7 @@ class _State(Protocol):
 
 State = TypeVar("State", bound=_State)
 JobStep = Step[job_plan.JobState]
-EndpointStep = Step[endpoint_plan.EndpointState]
+EndpointStep = Step[fleet.EndpointState]
 
 
 class Reconciler:
@@ -120,7 +121,8 @@ class Reconciler:
 
     def _endpoint(self, row: Row) -> EndpointStep:
         hangs, now = self._health.hangs, self._verbs.clock()
-        return endpoint_step.advance(row, self._workers, self._home, hangs, now)
+        state = partial(alarm.state, self._verbs, row.region)
+        return endpoint_step.advance(row, self._workers, self._home, hangs, state, now)
 
     def _step(self, row: Row, advance: Callable[[Row], Step[State]]) -> Step[State] | None:
         """What to write down, or None when this row's turn went wrong; others go on."""
@@ -135,7 +137,7 @@ class Reconciler:
 
     def _publish(self, steps: list[tuple[Row, EndpointStep | None]]) -> None:
         standing = [
-            (row, step or Step(row.status, endpoint_plan.from_document(row.document["state"])))
+            (row, step or Step(row.status, fleet.from_document(row.document["state"])))
             for row, step in steps
         ]
         self._routes.publish(
@@ -183,4 +185,5 @@ def _has_idle(row: Row, step: EndpointStep) -> bool:
 
 def _settled(step: EndpointStep) -> bool:
     replicas = step.state.replicas.values()
-    return not step.changed and all(r.ready and r.retired is None for r in replicas)
+    steady = not step.changed and step.state.rollout is None
+    return steady and all(r.ready and r.retired is None for r in replicas)

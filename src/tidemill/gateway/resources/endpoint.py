@@ -10,7 +10,7 @@ from tidemill.control import endpoint
 from tidemill.control.endpoint import Change
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import endpoint_config, model, quota
+from tidemill.gateway.resources import data_capture, deployment, endpoint_config, model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import invalid
@@ -23,7 +23,11 @@ NOUN = Noun(
     unknown='Could not find endpoint "{arn}".',
     taken='Cannot create already existing endpoint "{arn}".',
 )
-_BUSY = (EndpointStatus.CREATING.value, EndpointStatus.UPDATING.value)
+_BUSY = (
+    EndpointStatus.CREATING.value,
+    EndpointStatus.UPDATING.value,
+    EndpointStatus.ROLLING_BACK.value,
+)
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -32,6 +36,7 @@ def create(call: Call) -> dict[str, Any]:
     spec = Endpoint(name, call.arn(NOUN.kind, name), call.region, config)
     kept = {name: value for name, value in call.request.items() if name != "Tags"}
     home = call.platform.home
+    deployment.to_spec(call, kept.get("DeploymentConfig", {}))  # for later; it must be sound now
     return NOUN.create(
         call, _models(call, lambda tags: endpoint.create(call.verbs, home, spec, kept, tags))
     )
@@ -41,8 +46,10 @@ def update(call: Call) -> dict[str, Any]:
     """Roll over to another config."""
     asked = call.request
     name, config = asked["EndpointName"], asked["EndpointConfigName"]
-    NOUN.find(call)
+    row = NOUN.find(call)
     endpoint_config.NOUN.find(call, config)
+    last = endpoint.last_deployment(row.document) if asked.get("RetainDeploymentConfig") else None
+    how = deployment.to_spec(call, asked.get("DeploymentConfig", last or {}))
     kept = asked.get("RetainAllVariantProperties", False)
     dropped = {e["VariantPropertyType"] for e in asked.get("ExcludeRetainedVariantProperties", ())}
     return _change(
@@ -55,6 +62,8 @@ def update(call: Call) -> dict[str, Any]:
             asked,
             keep_weights=kept and "DesiredWeight" not in dropped,
             keep_counts=kept and "DesiredInstanceCount" not in dropped,
+            keep_capture=kept and "DataCaptureConfig" not in dropped,
+            deployment=how,
         ),
     )
 
@@ -106,26 +115,52 @@ def describe(call: Call) -> dict[str, Any]:
         **{n: sent[n] for n in ("AsyncInferenceConfig", "ExplainerConfig") if n in sent},
     }
     if row.status != EndpointStatus.CREATING.value:
-        answer["ProductionVariants"] = [_variant(row, sent, v) for v in state["variants"]]
+        answer["ProductionVariants"] = [_live(row, sent, v) for v in state["variants"]]
+    if state.get("capture"):
+        buckets = call.platform.home.buckets
+        answer["DataCaptureConfig"] = data_capture.summary(state["capture"], row.status, buckets)
     if state.get("failure"):
         answer["FailureReason"] = state["failure"]
-    answer.update(_deployments(row))
+    last = endpoint.last_deployment(row.document)
+    if last is not None:
+        answer["LastDeploymentConfig"] = last
+    if state.get("pending"):
+        answer["PendingDeploymentSummary"] = _summary(call, row)
     return answer
 
 
-def _deployments(row: Row) -> dict[str, Any]:
-    asked = {**row.document["request"], **row.document.get("update", {})}
-    found = {}
-    if "DeploymentConfig" in asked:
-        found["LastDeploymentConfig"] = asked["DeploymentConfig"]
-    pending = row.document["state"].get("pending")
-    if pending:
-        names = [{"VariantName": v["name"]} for v in pending["variants"]]
-        found["PendingDeploymentSummary"] = {
-            "EndpointConfigName": pending["config"],
-            "ProductionVariants": names,
-        }
-    return found
+def _summary(call: Call, row: Row) -> dict[str, Any]:
+    """Of the deployment that is under way."""
+    state = row.document["state"]
+    pending = state["pending"]
+    sent = _sent(call, pending["config"])
+    answer = {
+        "EndpointConfigName": pending["config"],
+        "ProductionVariants": [_coming(row, sent, v) for v in pending["variants"]],
+    }
+    if state.get("rollout"):
+        answer["StartTime"] = state["rollout"]["started"]
+    return answer
+
+
+def _live(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant of the fleet that takes the traffic, all of it or a part."""
+    answer, state = _variant(row, sent, variant), row.document["state"]
+    if not state.get("pending"):
+        scales = row.status == EndpointStatus.UPDATING.value
+        return {**answer, "VariantStatus": [{"Status": "Updating"}]} if scales else answer
+    answer["CurrentWeight"] *= deployment.share(state, is_old=True)
+    answer["CurrentInstanceCount"] = deployment.ready(state, state["generation"], variant["name"])
+    return {**answer, **deployment.variant_status(state, is_old=True)}
+
+
+def _coming(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant of the fleet that an update brings."""
+    answer, state = _variant(row, sent, variant), row.document["state"]
+    generation, name = state["pending"]["generation"], variant["name"]
+    answer["CurrentWeight"] = variant["weight"] * deployment.share(state, is_old=False)
+    answer["CurrentInstanceCount"] = deployment.ready(state, generation, name)
+    return {**answer, **deployment.variant_status(state, is_old=False)}
 
 
 def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:

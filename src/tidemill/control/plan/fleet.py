@@ -1,0 +1,156 @@
+"""What is known of an endpoint's fleets and replicas: ``Row.document["state"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from tidemill.spec import capture as data_capture
+from tidemill.spec.capture import Capture
+from tidemill.spec.event import Event
+from tidemill.spec.route import LEAST_OUTSTANDING, TIMEOUT
+from tidemill.traffic import rollout as moves
+from tidemill.traffic.rollout import Rollout
+
+TIMEOUT_VARIABLE, LONGEST_TIMEOUT = "SAGEMAKER_MODEL_SERVER_TIMEOUT", 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One variant as resolved from its config and model: nothing is looked up later.
+
+    weight, count: wanted · current_weight, current_count: in effect · problem: why it can never
+    run, or empty
+    """
+
+    name: str
+    model: str
+    image: str
+    model_uri: str | None
+    environment: Mapping[str, str]
+    weight: float
+    count: int
+    instance_type: str = "local"
+    routing: str = LEAST_OUTSTANDING
+    current_weight: float = 0.0
+    current_count: int = 0
+    problem: str = ""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a request may take, as the container's environment says."""
+        told = self.environment.get(TIMEOUT_VARIABLE, "")
+        seconds = float(told) if told.isascii() and told.isdigit() else 0.0
+        return seconds if 0.0 < seconds <= LONGEST_TIMEOUT else TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All variants of one config. generation: counts the configs that this endpoint has had.
+
+    capture: what of the requests is written down while this fleet takes them
+    """
+
+    config: str
+    generation: int
+    variants: tuple[Deployed, ...]
+    capture: Capture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One serving process and what is known of it.
+
+    handle: empty while none runs · address: where it last listened · read: bytes of its events
+    taken in · deaths: in a row without being ready · retired: when it may be stopped, or None
+    fatal: it named a cause that no restart mends
+    """
+
+    variant: str
+    generation: int
+    handle: str = ""
+    address: str | None = None
+    ready: bool = False
+    read: int = 0
+    attempts: int = 0
+    deaths: int = 0
+    started: float | None = None
+    died: float | None = None
+    reason: str = ""
+    fatal: bool = False
+    retired: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """What has happened to an endpoint; ``Row.document["state"]``.
+
+    config, generation, variants, capture: of the fleet that takes the traffic (or first will)
+    pending: the fleet that an update starts beside it · rollout: how far that update has come
+    made: replicas made so far
+    """
+
+    home: str
+    config: str
+    generation: int
+    variants: tuple[Deployed, ...]
+    pending: Fleet | None = None
+    replicas: Mapping[str, Replica] = field(default_factory=dict)
+    made: int = 0
+    failure: str | None = None
+    capture: Capture | None = None
+    rollout: Rollout | None = None
+
+    @property
+    def live(self) -> Fleet:
+        """The fleet that takes the traffic, or that first will."""
+        return Fleet(self.config, self.generation, self.variants, self.capture)
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON, without what has not happened yet."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+
+def from_document(document: Mapping[str, Any]) -> EndpointState:
+    """Read what ``to_document`` wrote."""
+    pending = document.get("pending")
+    return EndpointState(
+        **{
+            **document,
+            **_nested(document),
+            "pending": pending and Fleet(**{**pending, **_nested(pending)}),
+            "replicas": {k: Replica(**v) for k, v in document.get("replicas", {}).items()},
+            "rollout": moves.from_document(document.get("rollout")),
+        }
+    )
+
+
+def begin(
+    home: str, config: str, variants: Sequence[Deployed], capture: Capture | None = None
+) -> EndpointState:
+    """The state of an endpoint just asked for."""
+    return EndpointState(home, config, 1, tuple(variants), capture=capture)
+
+
+def observe(replica: Replica, events: Iterable[Event]) -> Replica:
+    """Take in what a replica has told."""
+    for event in events:
+        if event.kind == "ready":
+            replica = replace(replica, ready=True, address=event.message, deaths=0, reason="")
+    return replica
+
+
+def launched(state: EndpointState, id: str, handle: str, now: float) -> EndpointState:
+    """The state once a replica's process runs."""
+    old = state.replicas[id]
+    new = replace(old, handle=handle, attempts=old.attempts + 1, started=now)
+    return replace(state, replicas={**state.replicas, id: new})
+
+
+def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a fleet is more than a word or a number."""
+    return {
+        "variants": tuple(Deployed(**d) for d in document["variants"]),
+        "capture": data_capture.from_document(document.get("capture")),
+    }

@@ -1,0 +1,109 @@
+"""DeploymentConfig on the wire, and what DescribeEndpoint tells of a deployment under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.control import alarm
+from tidemill.gateway.call import Call
+from tidemill.gateway.wire.errors import Fault, invalid
+from tidemill.spec.deployment import ALL_AT_ONCE, CANARY, LINEAR, ROLLING, Capacity, Deployment
+from tidemill.traffic import rollout as moves
+
+_SIZES = {CANARY: "CanarySize", LINEAR: "LinearStepSize"}
+_OLD = {moves.TERMINATING: "Deleting", moves.BACK: "Updating"}
+_NEW = {
+    moves.CREATING: "Creating",
+    moves.ACTIVATING: "ActivatingTraffic",
+    moves.BAKING: "Baking",
+    moves.BACK: "Deleting",
+}
+
+
+def to_spec(call: Call, sent: Mapping[str, Any]) -> Deployment:
+    """A deployment from a DeploymentConfig; its alarms must be there."""
+    alarms = tuple(
+        one["AlarmName"]
+        for one in sent.get("AutoRollbackConfiguration", {}).get("Alarms", ())
+        if "AlarmName" in one
+    )
+    unknown = [name for name in alarms if alarm.state(call.verbs, call.region, name) is None]
+    if unknown:
+        raise invalid(
+            f"Could not find the CloudWatch alarm(s) {', '.join(unknown)} of "
+            "AutoRollbackConfiguration. Create them with PutMetricAlarm."
+        )
+    blue_green, rolling = sent.get("BlueGreenUpdatePolicy"), sent.get("RollingUpdatePolicy")
+    if blue_green and rolling:
+        raise invalid(
+            "DeploymentConfig must have either BlueGreenUpdatePolicy or RollingUpdatePolicy, "
+            "not both."
+        )
+    if rolling:
+        return _rolling(rolling, alarms)
+    return _blue_green(blue_green, alarms) if blue_green else Deployment(alarms=alarms)
+
+
+def _blue_green(sent: Mapping[str, Any], alarms: tuple[str, ...]) -> Deployment:
+    routing = sent["TrafficRoutingConfiguration"]
+    kind = routing["Type"]
+    for other, size in _SIZES.items():
+        if (size in routing) != (other == kind):
+            raise _misplaced(size, other, kind)
+    return Deployment(
+        kind=kind,
+        step=_capacity(routing[_SIZES[kind]]) if kind != ALL_AT_ONCE else None,
+        wait=routing["WaitIntervalInSeconds"],
+        termination=sent.get("TerminationWaitInSeconds", 0),
+        timeout=sent.get("MaximumExecutionTimeoutInSeconds"),
+        alarms=alarms,
+    )
+
+
+def _rolling(sent: Mapping[str, Any], alarms: tuple[str, ...]) -> Deployment:
+    back = sent.get("RollbackMaximumBatchSize")
+    return Deployment(
+        kind=ROLLING,
+        step=_capacity(sent["MaximumBatchSize"]),
+        back=_capacity(back) if back else None,
+        wait=sent["WaitIntervalInSeconds"],
+        timeout=sent.get("MaximumExecutionTimeoutInSeconds"),
+        alarms=alarms,
+    )
+
+
+def _capacity(sent: Mapping[str, Any]) -> Capacity:
+    return Capacity(sent["Type"], sent["Value"])
+
+
+def _misplaced(size: str, wanted_by: str, kind: str) -> Fault:
+    if kind == wanted_by:
+        return invalid(f"TrafficRoutingConfiguration of type {kind} must have {size}.")
+    return invalid(
+        f"{size} is for traffic routing of type {wanted_by}; the type is {kind}. Leave it out."
+    )
+
+
+def share(state: Mapping[str, Any], *, is_old: bool) -> float:
+    """The part of the traffic that the old or the new fleet takes."""
+    taken: float = (state.get("rollout") or {}).get("share", 0.0)
+    return 1.0 - taken if is_old else taken
+
+
+def ready(state: Mapping[str, Any], generation: int, variant: str) -> int:
+    """How many replicas of a variant answer in one of the fleets."""
+    return sum(
+        r["ready"] and r.get("retired") is None
+        for r in state["replicas"].values()
+        if (r["generation"], r["variant"]) == (generation, variant)
+    )
+
+
+def variant_status(state: Mapping[str, Any], *, is_old: bool) -> dict[str, Any]:
+    """The VariantStatus of a fleet's variants while an update runs; else nothing."""
+    rollout = state.get("rollout") or {}
+    word = (_OLD if is_old else _NEW).get(rollout.get("stage", ""))
+    if not word:
+        return {}
+    return {"VariantStatus": [{"Status": word, "StartTime": rollout["since"]}]}
