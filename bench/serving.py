@@ -92,11 +92,11 @@ def measured(
     connections: int,
     processes: list[psutil.Process],
     seconds: float = SECONDS,
-    name: tuple[str, str] | None = None,
+    label: tuple[str, str] | None = None,
 ) -> Row:
     """A row of the table: what was answered, and what each request cost router and replica.
 
-    name: task and case of the row
+    label: task and case of the row
     """
     before = [sum(part.cpu_times()[:2]) for part in processes]
     start = time.perf_counter()
@@ -112,7 +112,7 @@ def measured(
     for name, part, used in zip(("router", "replica"), processes, before, strict=False):
         cpu = sum(part.cpu_times()[:2]) - used
         figures[f"{name} µs"] = 1e6 * cpu / max(1.0, result.requests_s * took)
-    task, case = name or ("serving", f"one row, {headers['Content-Type']}")
+    task, case = label or ("serving", f"one row, {headers['Content-Type']}")
     return Row(task, case, system, figures=figures)
 
 
