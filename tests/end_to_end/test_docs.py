@@ -14,9 +14,11 @@ from tests.end_to_end.conftest import Platform
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     "tutorial/first-model.md",
+    "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/input-modes.md",
     "how-to/update-a-model.md",
+    "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
 ]
 pytestmark = pytest.mark.slow

@@ -14,7 +14,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -39,7 +40,11 @@ log = logging.getLogger(__name__)
 
 
 class Taken(NamedTuple):
-    """A request as the hot path left it. frame: as sent to the replica · at: epoch seconds"""
+    """A request as the hot path left it.
+
+    frame: as sent to the replica · at: epoch seconds · sent_type: its content type, where the
+    frame tells the replica another one, else empty
+    """
 
     tap: Tap
     at: float
@@ -47,6 +52,7 @@ class Taken(NamedTuple):
     inference_id: str
     answered_type: bytes
     answered: bytes
+    sent_type: bytes
 
 
 class Tap:
@@ -61,11 +67,20 @@ class Tap:
         self._random = random.random
         self._share = capture.percentage / 100
 
-    def offer(self, frame: bytes, inference_id: str, answered_type: bytes, answered: bytes) -> None:
+    def offer(
+        self,
+        frame: bytes,
+        inference_id: str,
+        answered_type: bytes,
+        answered: bytes,
+        sent_type: bytes = b"",
+    ) -> None:
         """An answered request, of which the sample takes its share."""
         if self._random() < self._share:
-            taken = Taken(self, time.time(), frame, inference_id, answered_type, answered)
-            self._recorder.take(taken, len(frame) + len(answered))
+            self._recorder.take(
+                Taken(self, time.time(), frame, inference_id, answered_type, answered, sent_type),
+                len(frame) + len(answered),
+            )
 
 
 class Recorder:
@@ -86,6 +101,7 @@ class Recorder:
         self._free = free or _disk
         self._least_free = least_free(os.environ)
         self._queue: deque[Taken] = deque()
+        self._ids = _event_ids()
         # Each side counts what it does: one number that both change would lose some of it.
         self._bytes_in = self._bytes_out = 0
         self._refused = self._failed = 0
@@ -184,7 +200,7 @@ class Recorder:
     def _next(self, files: CapturedFiles) -> None:
         taken = self._queue.popleft()
         self._bytes_out += len(taken.frame) + len(taken.answered)
-        text = line(taken.tap.capture, _event(taken))
+        text = line(taken.tap.capture, _event(taken, next(self._ids)))
         files.add(taken.tap.place, taken.at, text, time.monotonic())
 
     def _look(self, now: float) -> None:
@@ -211,14 +227,22 @@ class Recorder:
             self._told, self._told_at = dropped, now
 
 
-def _event(taken: Taken) -> Event:
+def _event_ids() -> Iterator[str]:
+    """Version 4 UUIDs, random but for their end, which counts: to draw each anew takes longer than
+    all else that is done for a line.
+    """
+    start = str(uuid.uuid4())[:24]
+    return (f"{start}{number:012x}" for number in count())
+
+
+def _event(taken: Taken, id: str) -> Event:
     frame = taken.frame
     end = HEADER.size + HEADER.unpack_from(frame)[5]
     sent_type, _, attributes, *_ = frame[HEADER.size : end].decode("latin-1").split("\n")
     return Event(
-        str(uuid.uuid4()),
+        id,
         taken.at,
-        sent_type or UNTYPED,
+        taken.sent_type.decode("latin-1") or sent_type or UNTYPED,
         frame[end:],
         taken.answered_type.decode("latin-1") or UNTYPED,
         taken.answered,

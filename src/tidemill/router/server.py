@@ -21,7 +21,8 @@ from pathlib import Path
 import uvloop
 
 from tidemill.auth.credentials import load_or_create
-from tidemill.router import answers, exposition
+from tidemill.router import answers, exposition, v2
+from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
@@ -57,8 +58,10 @@ class Router:
     def __init__(self, home: Home, account: str) -> None:
         self._clock = Clock()
         self._meters = Meters(home.meters)
+        self._recorder = Recorder(home.buckets)
+        control = home.socket("control")
         self._fleet = Fleet(
-            home.routes, home.socket("control"), self._clock, account, self._meters
+            home.routes, control, self._clock, account, self._meters, self._recorder
         )
         credentials = load_or_create(home.credentials, os.environ)
         self._token = credentials.metrics_token
@@ -74,6 +77,10 @@ class Router:
             asked = invoke(target)
             if asked is not None and not _is_s3(request):
                 return Invocation(connection, request, asked, self._desk)
+        if target.startswith(b"/v2") and not _is_s3(request):
+            exchange = v2.begin(connection, request, self._desk)
+            if exchange is not None:
+                return exchange
         if target in HEALTH and request.method in (b"GET", b"HEAD"):
             return Health(connection, request)
         if target == exposition.PATH and exposition.takes(request):
@@ -107,6 +114,7 @@ class Router:
         while self._connections and self._clock.now < until:
             await asyncio.sleep(TICK_SECONDS)
         self._fleet.close()
+        self._recorder.close()
 
 
 def _is_s3(request: Request) -> bool:
