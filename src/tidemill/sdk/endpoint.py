@@ -55,7 +55,7 @@ class Endpoint:
 
     @property
     def status(self) -> str:
-        """Creating, InService, Updating, Deleting or Failed."""
+        """Creating, InService, Updating, RollingBack, UpdateRollbackFailed, Deleting or Failed."""
         return str(self.describe()["EndpointStatus"])
 
     def wait(self, *, timeout: float = 300.0, quiet: bool = False) -> Endpoint:
