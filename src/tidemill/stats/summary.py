@@ -71,7 +71,10 @@ class Summary:
         )
 
     def quantile(self, fraction: float) -> float | None:
-        """Within 1 % of the true value, the ends exact; None when there are no values, or only totals of some."""
+        """Within 1 % of the true value, exact at the ends.
+
+        None when there are no values, or only totals of some.
+        """
         if not self.count or not math.isclose(self.sketch.count, self.count):
             return None
         if fraction in (0.0, 1.0):
