@@ -144,6 +144,18 @@ def test_a_state_is_the_same_read_back(pending: Fleet | None) -> None:
     assert from_document(state.to_document()) == state
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("5", 5.0), ("3600", 3600.0), ("3601", 60.0), ("0", 60.0), ("soon", 60.0), ("-1", 60.0)],
+)
+def test_a_container_s_timeout_and_routing_reach_the_route(told: str, seconds: float) -> None:
+    plain = Deployed("v", "model", "kmeans", None, {}, 1.0, 1)
+    other = replace(plain, environment={"SAGEMAKER_MODEL_SERVER_TIMEOUT": told}, routing="RANDOM")
+    first, second = route("e", "r", begin("/h", "c", [plain, other])).variants
+    assert (first.timeout, first.routing) == (60.0, "LEAST_OUTSTANDING_REQUESTS")
+    assert (second.timeout, second.routing) == (seconds, "RANDOM")
+
+
 class AnyHistory(RuleBasedStateMachine):
     """Deaths, readiness, updates and time in any order keep the lifecycle's rules."""
 
