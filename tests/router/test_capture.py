@@ -222,6 +222,28 @@ def test_a_router_writes_down_what_it_answers(platform: Platform, client: Client
     replica.kill()
 
 
+def test_requests_of_the_open_inference_protocol_are_captured_as_they_were_sent(
+    alone: Platform,
+) -> None:
+    Buckets(alone.home.buckets).create("seen")
+    replica = alone.replica("c1", lambda head, body: (200, b"application/json\n", b'{"o":1}'))
+    alone.routes(route("watched", replica, capture=ALL))
+    client = Client(alone.port)
+    assert client.request("GET", "/v2/models/watched")[0] == 200  # no inference
+    assert client.request("POST", "/v2/models/watched/infer", b'{"i":1}')[0] == 200
+    client.close()
+    wait_until(lambda: len(told(alone.home.buckets)) == 1)
+    [event] = told(alone.home.buckets)
+    data = event["captureData"]
+    assert isinstance(data, dict)
+    halves = [data["endpointInput"], data["endpointOutput"]]
+    assert [(h["observedContentType"], h["data"]) for h in halves] == [
+        ("application/json", '{"i":1}'),
+        ("application/json", '{"o":1}'),
+    ]
+    replica.kill()
+
+
 def test_a_router_told_to_end_loses_nothing_and_a_killed_one_its_last_seconds(
     alone: Platform,
 ) -> None:
