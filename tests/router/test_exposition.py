@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
+import socket
 import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
-from tests.router.stand_in import KEY, SECRET, Client, platform, route, wait_until
+from tests.router.stand_in import KEY, SECRET, Client, platform, raw, route, signed, wait_until
 from tidemill.auth.credentials import Credentials
 from tidemill.router.exposition import page
 from tidemill.router.meter import Meters
@@ -65,3 +66,25 @@ def test_requests_are_counted_timed_and_shown_to_who_knows_the_token(tmp_path: P
         wait_until(lambda: from_json(meters.read_bytes()).counted[0].requests == 1)
         client.close()
         replica.kill()
+
+
+@pytest.mark.slow
+def test_requests_under_way_are_those_that_wait_too(tmp_path: Path) -> None:
+    with platform(tmp_path) as one:
+        deaf = one.replica("r1", lambda head, body: None)
+        one.routes(route("mill", deaf, most_outstanding=1))
+        path = "/endpoints/mill/invocations"
+        asked = raw("POST", path, signed(path, b"1", port=one.port), b"1")
+        waiting = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3)]
+        for connection in waiting:
+            connection.sendall(asked)
+        meters = one.home.meters
+        wait_until(lambda: meters.exists() and _under_way(meters) == 3)
+        for connection in waiting:
+            connection.close()
+        deaf.kill()
+
+
+def _under_way(path: Path) -> int:
+    [counted] = from_json(path.read_bytes()).counted
+    return counted.under_way

@@ -338,6 +338,8 @@ class Fleet:
         for live in self._routes.values():
             for variant in (one for same in live.named.values() for one in same):
                 under_way[variant.meter] += sum(len(one.in_flight) for one in variant.replicas)
+            for variant in live.taking[:1]:
+                under_way[variant.meter] += live.line.size  # what waits is load, too
         for meter, number in under_way.items():
             meter.under_way = number
         self._meters.keep({meter.key for meter in under_way}, now)
