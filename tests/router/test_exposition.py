@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
-from tests.router.stand_in import KEY, SECRET, Client, platform, raw, route, signed, wait_until
+from tests.router.stand_in import (
+    KEY,
+    SECRET,
+    Client,
+    echo,
+    platform,
+    raw,
+    route,
+    signed,
+    wait_until,
+)
 from tidemill.auth.credentials import Credentials
 from tidemill.router.exposition import page
 from tidemill.router.meter import Meters
@@ -71,8 +82,11 @@ def test_requests_are_counted_timed_and_shown_to_who_knows_the_token(tmp_path: P
 @pytest.mark.slow
 def test_requests_under_way_are_those_that_wait_too(tmp_path: Path) -> None:
     with platform(tmp_path) as one:
-        deaf = one.replica("r1", lambda head, body: None)
-        one.routes(route("mill", deaf, most_outstanding=1))
+        may_answer = threading.Event()
+        slow = one.replica(
+            "r1", lambda head, body: may_answer.wait(10) and echo(head, body) or None
+        )
+        one.routes(route("mill", slow, most_outstanding=1))
         path = "/endpoints/mill/invocations"
         asked = raw("POST", path, signed(path, b"1", port=one.port), b"1")
         waiting = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3)]
@@ -80,9 +94,12 @@ def test_requests_under_way_are_those_that_wait_too(tmp_path: Path) -> None:
             connection.sendall(asked)
         meters = one.home.meters
         wait_until(lambda: meters.exists() and _under_way(meters) == 3)
+        may_answer.set()
         for connection in waiting:
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
             connection.close()
-        deaf.kill()
+        wait_until(lambda: _under_way(meters) == 0)
+        slow.kill()
 
 
 def _under_way(path: Path) -> int:
