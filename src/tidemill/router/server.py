@@ -21,6 +21,7 @@ from pathlib import Path
 import uvloop
 
 from tidemill.auth.credentials import load_or_create
+from tidemill.kernels.allocator import keep_memory
 from tidemill.router import answers, exposition, v2
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
@@ -149,5 +150,6 @@ def main() -> int:
     account = os.environ.get(ACCOUNT_VARIABLE, "123456789012")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection is a file
+    keep_memory()
     uvloop.run(serve(home, listener, account))
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 
 from tidemill.workers import one_thread  # isort: split
 
+from tidemill.kernels.allocator import keep_memory
 from tidemill.spec.address import Unix, parse, text
 from tidemill.spec.home import WorkerHome
 from tidemill.storage.bucket import Buckets
@@ -74,4 +75,5 @@ def _serve(
 
 if __name__ == "__main__":
     lean()
+    keep_memory()
     sys.exit(main(Path(sys.argv[1]).resolve()))
