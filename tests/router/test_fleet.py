@@ -17,6 +17,9 @@ from tidemill.router.fleet import Fleet
 from tidemill.spec.frame import REQUEST, RESPONSE, pack, unpack
 from tidemill.spec.route import Route, RoutingTable, Variant
 
+Kept = list[tuple[int, asyncio.StreamWriter]]
+"""Requests that a replica has not answered: their ids, and where the answers go."""
+
 
 class Call:
     """A request that notes how it ended."""
@@ -264,7 +267,7 @@ def test_the_bell_is_rung_when_nobody_listens(tmp_path: Path) -> None:
         run(tmp_path, work)
 
 
-async def keep(path: Path, kept: list[tuple[int, asyncio.StreamWriter]]) -> asyncio.Server:
+async def keep(path: Path, kept: Kept) -> asyncio.Server:
     """A replica that answers nothing by itself, and notes the ids of what it gets."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -276,7 +279,7 @@ async def keep(path: Path, kept: list[tuple[int, asyncio.StreamWriter]]) -> asyn
     return await asyncio.start_unix_server(one, path)
 
 
-def answer(kept: list[tuple[int, asyncio.StreamWriter]]) -> None:
+def answer(kept: Kept) -> None:
     while kept:
         id, writer = kept.pop(0)
         writer.write(pack(RESPONSE, id, 200, b"", b"ok"))
@@ -286,7 +289,7 @@ def test_a_replica_that_hangs_gets_nothing_while_another_is_well(tmp_path: Path)
     paths = [tmp_path / "a.sock", tmp_path / "b.sock"]
     addresses = {path.name: f"unix:{path}" for path in paths}
     table(tmp_path, Variant("v", 1.0, addresses))
-    stuck: list[tuple[int, asyncio.StreamWriter]] = []
+    stuck: Kept = []
 
     async def work(fleet: Fleet, clock: Clock) -> None:
         servers = [await keep(paths[0], stuck), await serve(paths[1])]
@@ -319,7 +322,7 @@ def test_a_replica_that_hangs_gets_nothing_while_another_is_well(tmp_path: Path)
 def test_what_finds_no_room_waits_and_goes_on_in_turn(tmp_path: Path) -> None:
     path = tmp_path / "r.sock"
     table(tmp_path, Variant("v", 1.0, address(path)), most_outstanding=2, most_waiting=3)
-    kept: list[tuple[int, asyncio.StreamWriter]] = []
+    kept: Kept = []
 
     async def work(fleet: Fleet, clock: Clock) -> None:
         server = await keep(path, kept)
@@ -408,7 +411,7 @@ def test_a_variant_named_twice_by_an_update_is_one_target(tmp_path: Path) -> Non
     paths = [tmp_path / "blue.sock", tmp_path / "green.sock"]
     blue, green = (Variant("v", 1.0, {p.name: f"unix:{p}"}) for p in paths)
     table(tmp_path, blue, green)
-    kept: list[list[tuple[int, asyncio.StreamWriter]]] = [[], []]
+    kept: list[Kept] = [[], []]
 
     async def work(fleet: Fleet, clock: Clock) -> None:
         servers = [await keep(path, into) for path, into in zip(paths, kept, strict=True)]
@@ -423,5 +426,92 @@ def test_a_variant_named_twice_by_an_update_is_one_target(tmp_path: Path) -> Non
         await until(lambda: all(call.end for call in calls))
         for server in servers:
             server.close()
+
+    run(tmp_path, work)
+
+
+async def die_together(fleet: Fleet, calls: list[Call], kept: Kept) -> None:
+    """All of them are at one replica, which dies."""
+    await connected(fleet)
+    for call in calls:
+        fleet.send(call)
+    await until(lambda: len(kept) == len(calls))
+    for writer in {id(writer): writer for _, writer in kept}.values():
+        writer.transport.abort()
+    kept.clear()
+    await until(lambda: fleet.busy)
+
+
+def test_suspects_go_on_when_the_table_names_another_replica(tmp_path: Path) -> None:
+    """The one that was reserved for them leaves while it has one of them."""
+    paths = [tmp_path / "old.sock", tmp_path / "new.sock"]
+    table(tmp_path, Variant("v", 1.0, address(paths[0])))
+    kept: Kept = []
+    newer: Kept = []
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        servers = [await keep(paths[0], kept), await keep(paths[1], newer)]
+        calls = [Call(1), Call(2), Call(3)]
+        await die_together(fleet, calls, kept)
+        await until(lambda: kept)
+        assert [id for id, _ in kept] == [1]  # alone
+        table(tmp_path, Variant("v", 1.0, address(paths[1])))
+        assert fleet.reload()
+        await until(lambda: newer)
+        assert [id for id, _ in newer] == [2]
+        answer(kept)
+        while not all(call.end for call in calls):
+            answer(newer)
+            await asyncio.sleep(0.005)
+        assert [call.end[0] for call in calls] == [200] * 3
+        assert not fleet.busy
+        for server in servers:
+            server.close()
+
+    run(tmp_path, work)
+
+
+def test_a_suspect_that_hangs_its_replica_keeps_no_other_from_being_tried(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.sock", tmp_path / "b.sock"]
+    kept: Kept = []
+    table(tmp_path, Variant("v", 1.0, address(paths[0])))
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        servers = [await keep(path, kept) for path in paths]
+        calls = [Call(1), Call(2)]
+        await die_together(fleet, calls, kept)
+        await until(lambda: kept)
+        two = {path.name: f"unix:{path}" for path in paths}
+        table(tmp_path, Variant("v", 1.0, two))
+        assert fleet.reload()
+        await connected(fleet)
+        fleet.tick(clock.now + room.HUNG_SECONDS + 1)
+        await until(lambda: len(kept) == 2)
+        assert [id for id, _ in kept] == [1, 2]
+        answer(kept)
+        await until(lambda: all(call.end for call in calls))
+        for server in servers:
+            server.close()
+
+    run(tmp_path, work)
+
+
+def test_suspects_whose_replica_does_not_come_back_are_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "HOLD_SECONDS", 0.2)
+    path = tmp_path / "r.sock"
+    table(tmp_path, Variant("v", 1.0, address(path)))
+    kept: Kept = []
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        server = await keep(path, kept)
+        calls = [Call(1), Call(2)]
+        await connected(fleet)
+        server.close()
+        path.unlink()
+        await die_together(fleet, calls, kept)
+        await until(lambda: all(call.end for call in calls))
+        assert {call.end[:2] for call in calls} == {(503, "ServiceUnavailable")}
 
     run(tmp_path, work)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
 
 from tidemill.router.table import RoutesFile
-from tidemill.spec.route import Route, RoutingTable
+from tidemill.spec.route import Route, RoutingTable, Variant, from_json
 
 
 def test_a_table_is_read_once_for_each_change(tmp_path: Path) -> None:
@@ -32,3 +33,16 @@ def test_a_table_that_cannot_be_read_is_reported_and_left(
     with caplog.at_level(logging.ERROR):
         assert RoutesFile(path).changed() is None
     assert "the routes in use stand" in caplog.text
+
+
+def test_a_table_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
+    variant = Variant("v", 1.0, {"r1": "tcp:h:1"}, timeout=5.0, routing="RANDOM")
+    table = RoutingTable("1", {("us-east-1", "e"): Route("e", "us-east-1", (variant,))})
+    document = json.loads(table.to_json())
+    assert from_json(json.dumps(document)) == table
+    [route] = document["routes"]
+    route["unheard_of"] = route["variants"][0]["unheard_of"] = 1
+    assert from_json(json.dumps(document)) == table
+    old = {"name": "v", "weight": 1.0, "replicas": {"r1": "tcp:h:1"}}
+    route["variants"] = [old]
+    assert from_json(json.dumps(document)).routes["us-east-1", "e"].variants[0].timeout == 60.0
