@@ -18,7 +18,7 @@ from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
 from tidemill.control.workers import Workers
 from tidemill.engine.local import LocalEngine
-from tidemill.spec.endpoint import Endpoint
+from tidemill.spec.endpoint import Endpoint, EndpointStatus
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.spec.home import Home
 from tidemill.spec.model import Container, Model
@@ -107,8 +107,8 @@ class Mill:
     def close(self) -> None:
         """End every worker, and let go of the store."""
         for kind in ("training_job", "endpoint"):
-            statuses = ["InProgress", "Stopping", "Creating", "InService", "Updating", "Deleting"]
-            for row in self.store.unfinished(kind, [*statuses, "Failed"]):
+            statuses = [*(s.value for s in EndpointStatus), "InProgress", "Stopping"]
+            for row in self.store.unfinished(kind, statuses):
                 for handle in self.handles(row):
                     self.engine.stop(handle, 0.0)
                     self.until(lambda h=handle: self.engine.look(h), tick=False)
