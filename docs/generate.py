@@ -18,9 +18,14 @@ from tidemill.gateway import operations
 from tidemill.workers.train.earlier import CHANNEL as MODEL_CHANNEL
 
 REFERENCE = Path(__file__).parent / "reference"
-# Told from path and query, these two have no table of operations by name.
+# Told from path and query, these three have no table of operations by name.
 BY_ROUTE = {
     "Amazon SageMaker Runtime": ["InvokeEndpoint"],
+    "Open Inference Protocol v2": [
+        "`GET /v2`, `GET /v2/health/live`, `GET /v2/health/ready`",
+        "`GET /v2/models/ENDPOINT`, `GET …/ready`, `POST …/infer`, each also of one variant: "
+        "`/v2/models/ENDPOINT/versions/VARIANT/…`",
+    ],
     "Amazon S3": [
         "AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, "
         "ListMultipartUploads, ListParts, UploadPart, UploadPartCopy",

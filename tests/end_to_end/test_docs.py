@@ -17,6 +17,7 @@ PAGES = [
     "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/input-modes.md",
+    "how-to/request-formats.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
