@@ -15,11 +15,11 @@ from tidemill.spec.capture import (
     LEAST_FREE,
     Capture,
     Event,
+    Form,
     from_document,
     is_full,
     key,
     least_free,
-    line,
 )
 
 CAPTURE = Capture(
@@ -45,6 +45,13 @@ TAIL = '"inferenceTime":"2022-02-14T17:25:06Z"},"eventVersion":"0"}\n'
 TYPES = st.sampled_from(
     ["text/csv", "TEXT/CSV;label_size=0", "application/json", "application/x-npy", "", "text"]
 )
+
+
+def line(capture: Capture, event: Event) -> bytes:
+    form = Form(capture)
+    first = form.line(event)
+    assert form.line(event) == first  # from what it has kept
+    return first
 
 
 def half(text: bytes, name: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 from tidemill.errors import TidemillError
 from tidemill.router.captured_files import CapturedFiles, Place
-from tidemill.spec.capture import UNTYPED, Capture, Event, is_full, least_free, line
+from tidemill.spec.capture import UNTYPED, Capture, Event, Form, is_full, least_free
 from tidemill.spec.frame import HEADER
 from tidemill.spec.route import Route
 from tidemill.storage.bucket import Buckets
@@ -58,10 +59,10 @@ class Taken(NamedTuple):
 class Tap:
     """Where the requests of one variant are offered."""
 
-    __slots__ = ("_random", "_recorder", "_share", "capture", "place")
+    __slots__ = ("_random", "_recorder", "_share", "form", "place")
 
     def __init__(self, capture: Capture, place: Place, recorder: Recorder, random: Random) -> None:
-        self.capture = capture
+        self.form = Form(capture)
         self.place = place
         self._recorder = recorder
         self._random = random.random
@@ -200,7 +201,7 @@ class Recorder:
     def _next(self, files: CapturedFiles) -> None:
         taken = self._queue.popleft()
         self._bytes_out += len(taken.frame) + len(taken.answered)
-        text = line(taken.tap.capture, _event(taken, next(self._ids)))
+        text = taken.tap.form.line(_event(taken, next(self._ids)))
         files.add(taken.tap.place, taken.at, text, time.monotonic())
 
     def _look(self, now: float) -> None:
@@ -238,7 +239,7 @@ def _event_ids() -> Iterator[str]:
 def _event(taken: Taken, id: str) -> Event:
     frame = taken.frame
     end = HEADER.size + HEADER.unpack_from(frame)[5]
-    sent_type, _, attributes, *_ = frame[HEADER.size : end].decode("latin-1").split("\n")
+    sent_type, attributes = _read_head(frame[HEADER.size : end])
     return Event(
         id,
         taken.at,
@@ -249,6 +250,13 @@ def _event(taken: Taken, id: str) -> Event:
         taken.inference_id,
         attributes,
     )
+
+
+@lru_cache(maxsize=64)
+def _read_head(head: bytes) -> tuple[str, str]:
+    """The content type and the custom attributes of a request."""
+    sent_type, _, attributes, *_ = head.decode("latin-1").split("\n")
+    return sent_type, attributes
 
 
 def _disk(path: Path) -> tuple[int, int]:
