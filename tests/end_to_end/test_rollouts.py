@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,31 @@ def test_a_canary_that_an_alarm_rolls_back_loses_no_request(
     assert (told["EndpointConfigName"], "PendingDeploymentSummary" in told) == (old, False)
     assert ALARM in told["FailureReason"]
     assert askers.failures == []
+    assert asked(alarm, endpoint, new) > 0, "the new fleet has metrics of its own"
+
+
+def asked(cloudwatch: Any, endpoint: Endpoint, config: str) -> float:
+    """Invocations of the fleet of one config, as soon as any show."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        now = datetime.now(UTC)
+        told = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": endpoint.name},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+                {"Name": "EndpointConfigName", "Value": config},
+            ],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Sum"],
+        )
+        if told["Datapoints"]:
+            return float(sum(point["Sum"] for point in told["Datapoints"]))
+        time.sleep(0.2)
+    return 0.0
 
 
 def test_a_linear_shift_loses_no_request(

@@ -88,7 +88,7 @@ def test_a_disk_that_takes_nothing_costs_no_counts(tmp_path: Path) -> None:
     meters.write(1.0)
     path.parent.mkdir()
     meters.write(2.0)
-    assert from_json(path.read_bytes()).counted[0].key == KEY
+    assert from_json(path.read_bytes()).counted[0].key == (*KEY, "")
 
 
 def test_variants_without_a_route_are_kept_for_a_while() -> None:
@@ -98,7 +98,7 @@ def test_variants_without_a_route_are_kept_for_a_while() -> None:
     [counted] = meters.told().counted
     assert (counted.is_routed, counted.replicas, counted.requests) == (False, 0, 1)
     meters.of(*KEY, 1)
-    meters.keep({KEY}, 101.0)
+    meters.keep({(*KEY, "")}, 101.0)
     assert meters.told().counted[0].is_routed
     meters.keep(set(), 200.0)
     meters.keep(set(), 201.0 + FORGET_SECONDS)

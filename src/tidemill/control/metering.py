@@ -14,7 +14,7 @@ from tidemill.control.verbs import Verbs
 from tidemill.spec import meters
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.home import Home
-from tidemill.spec.meters import Meters
+from tidemill.spec.meters import Key, Meters
 from tidemill.stats.summary import Summary
 from tidemill.store.metrics import CELL, MetricStore
 
@@ -41,7 +41,7 @@ class Metering:
         self._read = meters.from_json(text) if text is not None else None
         self._seen: object = None
         self._now: Meters | None = None
-        self._sampled: dict[tuple[str, str, str], float] = {}
+        self._sampled: dict[Key, float] = {}
         self._trimmed = 0.0
 
     def tick(self, now: float) -> None:
@@ -85,7 +85,8 @@ class Metering:
             is_fresh = self._sampled.get(counted.key) != cell
             if counted.is_routed and (is_fresh or counted.under_way):
                 self._sampled[counted.key] = cell
-                yield metering.concurrency(counted)
+                if not counted.config:  # of half a variant it would mislead
+                    yield metering.concurrency(counted)
                 if is_fresh:
                     yield from metering.idle(counted)
 

@@ -104,5 +104,5 @@ def _histogram(name: str, labels: str, latency: Latency) -> Iterator[str]:
 
 
 def _labels(one: Counted) -> str:
-    named = zip(("region", "endpoint", "variant"), one.key, strict=True)
-    return ",".join(f'{name}="{value}"' for name, value in named)
+    named = zip(("region", "endpoint", "variant", "config"), one.key, strict=True)
+    return ",".join(f'{name}="{value}"' for name, value in named if value)

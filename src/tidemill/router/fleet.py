@@ -124,7 +124,8 @@ class Fleet:
         for variant in route.variants:
             replicas = [self._replicas[address] for address in variant.replicas.values()]
             size = sizes[variant.name]
-            meter = self._meters.of(route.region, route.endpoint, variant.name, size)
+            named = (route.region, route.endpoint, variant.name)
+            meter = self._meters.of(*named, size, variant.config)
             tap = self._recorder.tap(route, variant.name) if self._recorder else None
             live = LiveVariant(variant, replicas, route.most_outstanding, meter, tap)
             variants.append(live)

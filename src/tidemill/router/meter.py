@@ -114,8 +114,12 @@ class Meter:
 
     def told(self) -> spec.Counted:
         self._share()
+        region, endpoint, variant, config = self.key
         return spec.Counted(
-            *self.key,
+            region,
+            endpoint,
+            variant,
+            config=config,
             requests=self.requests,
             errors_4xx=self.errors_4xx,
             errors_5xx=self.errors_5xx,
@@ -146,12 +150,16 @@ class Meters:
     def __iter__(self) -> Iterator[Meter]:
         return iter(self._meters.values())
 
-    def of(self, region: str, endpoint: str, variant: str, replicas: int) -> Meter:
-        """The meter of a variant that has so many replicas now."""
-        key = (region, endpoint, variant)
+    def of(
+        self, region: str, endpoint: str, variant: str, replicas: int, config: str = ""
+    ) -> Meter:
+        """The meter of a variant (or of one of its fleets) that has so many replicas now."""
+        key = (region, endpoint, variant, config)
         meter = self._meters.get(key)
         if meter is None:
-            meter = self._meters[key] = Meter(spec.Counted(*key))
+            meter = self._meters[key] = Meter(
+                spec.Counted(region, endpoint, variant, config=config)
+            )
         meter.left = 0.0
         meter.scale(replicas)
         return meter
@@ -179,7 +187,7 @@ class Meters:
             return
         self._written = seen
 
-    def keep(self, used: set[tuple[str, str, str]], now: float) -> None:
+    def keep(self, used: set[spec.Key], now: float) -> None:
         """Forget in time what no route names any more."""
         for key, meter in list(self._meters.items()):
             if key in used:

@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+Key = tuple[str, str, str, str]
+"""Region, endpoint, variant, and the config of its fleet or nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -28,6 +31,7 @@ class Counted:
 
     by_replicas: number of replicas → requests that came while there were so many
     under_way, replicas: at this moment · is_routed: a route names it still
+    config: of the fleet that was asked, while an update had the variant in two
     """
 
     region: str
@@ -43,11 +47,12 @@ class Counted:
     under_way: int = 0
     replicas: int = 0
     is_routed: bool = True
+    config: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Which variant."""
-        return self.region, self.endpoint, self.variant
+    def key(self) -> Key:
+        """Which variant, in which fleet."""
+        return self.region, self.endpoint, self.variant, self.config
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 class Variant:
     """weight: share of the traffic, relative · replicas: replica id → address (``unix:/…``, or
     ``tcp:host:port``) · timeout: seconds that a request may take · routing: which replica is next
+    config: of the fleet, told while an update moves the traffic and the name stands for two
     """
 
     name: str
@@ -27,6 +28,7 @@ class Variant:
     replicas: Mapping[str, str]
     timeout: float = TIMEOUT
     routing: str = LEAST_OUTSTANDING
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,3 +74,17 @@ def test_silence_is_told_as_zero() -> None:
     assert told == {"Invocations": Summary(), "InvocationsPerInstance": Summary()}
     series, summary = concurrency(counted)
     assert (series.name, summary.mean) == ("ConcurrentRequestsPerModel", 1.5)
+
+
+def test_requests_to_a_fleet_are_those_of_its_variant_too() -> None:
+    meters = Meters()
+    meters.of(*KEY, 2, "newer").add(500, 0.001, 0.001)
+    told = list(since(None, snapshot(meters)))
+    fleet = (("EndpointConfigName", "newer"), *DIMENSIONS)
+    for dimensions in (DIMENSIONS, fleet):
+        mine = {series.name: found for series, found in told if series.dimensions == dimensions}
+        assert (mine["Invocations"].total, mine["Invocation5XXErrors"].total) == (1, 1)
+        assert mine["ModelLatency"].count == 1
+    assert {series.dimensions for series, _ in told} == {DIMENSIONS, fleet}
+    idling = {series.dimensions for series, _ in idle(snapshot(meters))}
+    assert idling == {DIMENSIONS, fleet}

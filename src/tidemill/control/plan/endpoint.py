@@ -67,9 +67,11 @@ def _taking(state: EndpointState, fleet: Fleet, share: float) -> Iterator[Varian
     if share < 1.0:
         total = sum(weights)
         weights = [share * (w / total if total else 1.0 / len(weights)) for w in weights]
+    moving = state.rollout is not None and state.rollout.share > 0.0
+    config = fleet.config if moving else ""  # so that each fleet is measured by itself
     for variant, weight in zip(fleet.variants, weights, strict=True):
         addresses = _addresses(state, fleet, variant.name)
-        yield Variant(variant.name, weight, addresses, variant.timeout, variant.routing)
+        yield Variant(variant.name, weight, addresses, variant.timeout, variant.routing, config)
 
 
 def _addresses(state: EndpointState, fleet: Fleet, variant: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tidemill.spec.meters import Counted, Latency
+from tidemill.spec.meters import Counted, Key, Latency
 from tidemill.stats.quantiles import Sketch
 from tidemill.stats.summary import Summary
 from tidemill.store.metrics import Series
@@ -18,15 +18,18 @@ Found = tuple[Series, Summary]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Names the metrics of one variant."""
+    """Names the metrics of one variant. config: of one of its fleets alone, or empty"""
 
     region: str
     endpoint: str
     name: str
+    config: str = ""
 
     def series(self, name: str, unit: str = "None", namespace: str = NAMESPACE) -> Series:
         """The metric of that name."""
         dimensions = {"EndpointName": self.endpoint, "VariantName": self.name}
+        if self.config:
+            dimensions["EndpointConfigName"] = self.config
         return Series.of(self.region, namespace, name, dimensions, unit)
 
 
@@ -38,11 +41,21 @@ def since(before: Counted | None, now: Counted) -> Iterator[Found]:
     are known to within 1 %.
     """
     if before is None or before.requests > now.requests:
-        before = Counted(*now.key)
+        before = Counted(now.region, now.endpoint, now.variant, config=now.config)
+    if now.requests > before.requests:
+        for variant in _names(now):
+            yield from _since(variant, before, now)
+
+
+def _names(now: Counted) -> Iterator[Variant]:
+    """Requests to a fleet of a variant are the variant's, too."""
+    yield Variant(now.region, now.endpoint, now.variant)
+    if now.config:
+        yield Variant(*now.key)
+
+
+def _since(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:
     requests = now.requests - before.requests
-    variant = Variant(*now.key)
-    if not requests:
-        return
     yield variant.series("Invocations"), Summary.told(requests, requests, 1, 1)
     yield variant.series("InvocationsPerInstance"), _shares(before.by_replicas, now.by_replicas)
     for name, errors in (
@@ -61,9 +74,9 @@ def since(before: Counted | None, now: Counted) -> Iterator[Found]:
 
 def idle(now: Counted) -> Iterator[Found]:
     """No requests, said so: whoever scales by them can tell nothing from not known."""
-    variant = Variant(*now.key)
-    yield variant.series("Invocations"), Summary()
-    yield variant.series("InvocationsPerInstance"), Summary()
+    for variant in _names(now):
+        yield variant.series("Invocations"), Summary()
+        yield variant.series("InvocationsPerInstance"), Summary()
 
 
 def concurrency(now: Counted) -> Found:
@@ -79,7 +92,7 @@ def latency(before: Latency, now: Latency) -> Summary:
     return Summary(sketch.count, now.total - before.total, low, high, sketch)
 
 
-def by_key(counted: Iterable[Counted]) -> dict[tuple[str, str, str], Counted]:
+def by_key(counted: Iterable[Counted]) -> dict[Key, Counted]:
     """For the next look."""
     return {one.key: one for one in counted}
 
