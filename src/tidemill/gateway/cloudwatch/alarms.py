@@ -167,6 +167,7 @@ def _told(call: Call, row: Row) -> dict[str, Any]:
         **{kind: [] for kind in _ACTIONS},
         **request,
         **data,
+        "AlarmName": row.name,
         "AlarmArn": alarm.arn(call.verbs, row.region, row.name),
         "AlarmConfigurationUpdatedTimestamp": state["configured"],
         "StateValue": row.status,
