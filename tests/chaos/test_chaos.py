@@ -165,6 +165,20 @@ def test_a_killed_router_breaks_no_more_than_what_was_under_way(
     assert outcome.answered > 100
 
 
+def test_a_deleted_endpoint_answers_what_it_has_and_then_is_unknown(
+    platform: Platform, endpoint: Endpoint
+) -> None:
+    with load(platform, endpoint) as running:
+        until_more(running, 100)
+        endpoint.delete()
+        time.sleep(1)
+    outcome = running.outcome
+    assert outcome.broken == 0
+    assert outcome.answered > 100
+    assert all("not found" in failure for failure in outcome.failed), outcome.failed
+    assert sum(outcome.failed.values()) > 0
+
+
 def wait(endpoint: Endpoint) -> None:
     """Until the endpoint is in service again."""
     until = time.monotonic() + 60

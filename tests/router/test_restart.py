@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.router.stand_in import Client, Platform, raw, route, signed
+from tests.router.stand_in import Client, Platform, raw, route, signed, wait_until
 
 
 @pytest.mark.serial
@@ -45,9 +45,11 @@ def test_a_killed_router_costs_a_retry_and_no_more_than_a_second(alone: Platform
         thread.start()
     chance = random.Random(1)
     for _ in range(20):
-        time.sleep(chance.uniform(0.1, 0.5))
+        time.sleep(chance.uniform(0.0, 0.4))
         alone.kill_router()
         alone.start_router()
+        before = len(took)
+        wait_until(lambda before=before: len(took) > before)
     time.sleep(0.5)
     over.set()
     for thread in threads:
