@@ -128,6 +128,7 @@ def test_any_body_comes_back_from_its_line(
 def test_a_capture_survives_json(given: Capture) -> None:
     document: dict[str, Any] = json.loads(json.dumps(asdict(given)))
     assert from_document(document) == given
+    assert from_document({**document, "later": 1}) == given
 
 
 def test_no_capture_is_none() -> None:

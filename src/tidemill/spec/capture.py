@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -64,11 +64,14 @@ class Event(NamedTuple):
 
 
 def from_document(document: Mapping[str, Any] | None) -> Capture | None:
-    """Read what ``dataclasses.asdict`` (and JSON) made of a capture; None stays None."""
+    """Read what ``dataclasses.asdict`` (and JSON) made of a capture; None stays None, and fields of
+    a later version are passed over.
+    """
     if document is None:
         return None
+    names = {one.name for one in fields(Capture)}
     lists = {name: tuple(document.get(name, ())) for name in ("modes", "csv", "json")}
-    return Capture(**{**document, **lists})
+    return Capture(**{**{n: v for n, v in document.items() if n in names}, **lists})
 
 
 class Form:
