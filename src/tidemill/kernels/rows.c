@@ -136,7 +136,12 @@ INLINE int number(Cursor *text, int is_json, float *value)
     if (!is_minus && !is_json)
         (void)takes(text, '+');
     const uint8_t *first = text->at;
-    int64_t before = takes_digits(text, &digits), after = 0, tens = 0;
+    /* One by one, for these are few: a guess of how many lets the next number begin meanwhile. */
+    for (; text->at < text->end && text->at - first < 4 && is_digit(*text->at); text->at++)
+        digits = 10 * digits + (uint64_t)(*text->at - '0');
+    if (text->at - first == 4)
+        (void)takes_digits(text, &digits);
+    int64_t before = text->at - first, after = 0, tens = 0;
     if (is_json && (before == 0 || (before > 1 && *first == '0')))
         return FAULT;
     if (takes(text, '.')) {
