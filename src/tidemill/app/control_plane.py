@@ -23,6 +23,7 @@ import uvicorn
 
 from tidemill.auth.credentials import load_or_create
 from tidemill.control.alarm import Alarms
+from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.health import Health
 from tidemill.control.metering import Metering, Usage
 from tidemill.control.reconcile.duty import Duty
@@ -53,7 +54,12 @@ def run(home: Home, account: str) -> None:
     verbs = Verbs(store, account=account, clock=time.time, wake=lambda: ring(bell))
     credentials = load_or_create(home.credentials, os.environ)
     app = build(home=home, verbs=verbs, metrics=metrics, credentials=credentials, account=account)
-    duties = (Metering(home, metrics), Usage(verbs, metrics), Alarms(verbs, metrics))
+    duties = (
+        Metering(home, metrics),
+        Usage(verbs, metrics),
+        Alarms(verbs, metrics),
+        Autoscaling(verbs, metrics),
+    )
     with _reconciling(verbs, home, duties), _listening(home.socket("gateway")) as listener:
         # uvicorn raises the signal again when it has wound up, which must not kill us then.
         for number in (signal.SIGTERM, signal.SIGINT):

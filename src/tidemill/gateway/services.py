@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidemill.gateway import iam, sts
+from tidemill.gateway.autoscaling import operations as autoscaling
 from tidemill.gateway.call import Handler
 from tidemill.gateway.cloudwatch import operations as cloudwatch
 from tidemill.gateway.logs import operations as logs
@@ -81,6 +82,13 @@ SPOKEN = (
         target="GraniteServiceVersion20100801",
         json="1.0",
         invalid="InvalidParameterValue",
+    ),
+    Spoken(
+        "application-autoscaling",
+        "application-autoscaling",
+        "Application Auto Scaling",
+        autoscaling.OPERATIONS,
+        target="AnyScaleFrontendService",
     ),
     Spoken("sts", "sts", "AWS STS", sts.OPERATIONS, invalid="ValidationError"),
     Spoken("iam", "iam", "AWS IAM", iam.OPERATIONS, invalid="ValidationError"),

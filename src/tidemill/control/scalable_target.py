@@ -1,0 +1,116 @@
+"""Variants whose count is scaled: rows of kind ``scalable_target``, named by their resource id."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tidemill.control import endpoint, scaling_policy
+from tidemill.control.verbs import Verbs
+from tidemill.errors import Conflict, NotFound
+from tidemill.store.base import Document, Row
+from tidemill.traffic.scaling import Scaled
+
+KIND, ACTIVE = "scalable_target", "Active"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_RESOURCE = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
+_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is known of one. endpoint: serial of its row · last: change of its count · doing: the
+    change under way · rests: no new change before that time
+    """
+
+    id: str
+    endpoint: int
+    last: Scaled
+    doing: Document | None = None
+    rests: float = 0.0
+
+    def to_document(self) -> Document:
+        """JSON."""
+        return asdict(self)
+
+
+def target(row: Row) -> Target:
+    """Read what ``to_document`` wrote."""
+    state = row.document["state"]
+    return Target(**{**state, "last": Scaled(**state["last"])})
+
+
+def names(resource: str) -> tuple[str, str] | None:
+    """Endpoint and variant; None when it is no id of a variant.
+
+    >>> names("endpoint/mill/variant/AllTraffic"), names("table/mill")
+    (('mill', 'AllTraffic'), None)
+    """
+    match = _RESOURCE.fullmatch(resource)
+    return None if match is None else (match[1], match[2])
+
+
+def arn(verbs: Verbs, row: Row) -> str:
+    """Application Auto Scaling's ARN of a target."""
+    id = row.document["state"]["id"]
+    service = "arn:aws:application-autoscaling"
+    return f"{service}:{row.region}:{verbs.account}:scalable-target/{id}"
+
+
+def count(verbs: Verbs, region: str, resource: str) -> tuple[Row, int] | None:
+    """The endpoint's row and the count wanted of the variant; None when either is not there."""
+    named = names(resource)
+    row = verbs.store.get(endpoint.KIND, region, named[0]) if named else None
+    if row is None or named is None:
+        return None
+    found = [v["count"] for v in row.document["state"]["variants"] if v["name"] == named[1]]
+    return (row, found[0]) if found else None
+
+
+def register(
+    verbs: Verbs, region: str, resource: str, request: Mapping[str, Any], tags: Mapping[str, str]
+) -> Row:
+    """Make it scalable, or change what the request names; what it does not name stays.
+
+    tags: of a new one. Raises NotFound when there is no such variant.
+    """
+    for _ in range(_TRIES):
+        if verbs.store.get(KIND, region, resource) is not None:
+            return verbs.change(KIND, region, resource, lambda row: _changed(row, request))
+        found = count(verbs, region, resource)
+        if found is None:
+            raise NotFound("a variant of an endpoint", got=resource, do="DescribeEndpoint it.")
+        now, (served, wanted) = verbs.clock(), found
+        state = Target(f"0{secrets.token_hex(20)}", served.serial, Scaled(now, wanted, wanted))
+        document = {"request": dict(request), "state": state.to_document()}
+        row = Row(KIND, region, resource, ACTIVE, now, now, document)
+        try:
+            return verbs.store.insert(row, arn=arn(verbs, row), tags=tags)
+        except Conflict:  # somebody was faster: then theirs is changed
+            continue
+    raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+
+
+def deregister(verbs: Verbs, region: str, resource: str) -> None:
+    """Let it be, with its policies and their alarms; raises NotFound."""
+    verbs.describe(KIND, region, resource)
+    for policy in scaling_policy.of(verbs, region, resource):
+        scaling_policy.delete(verbs, policy)
+    for _ in range(_TRIES):
+        row = verbs.describe(KIND, region, resource)
+        try:
+            verbs.store.delete(row, arn=arn(verbs, row))
+            return
+        except Conflict:  # it has just scaled
+            continue
+    raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+
+
+def _changed(row: Row, request: Mapping[str, Any]) -> Row:
+    old = row.document["request"]
+    suspended = {**old.get("SuspendedState", {}), **request.get("SuspendedState", {})}
+    merged = {**old, **request, "SuspendedState": suspended}
+    return replace(row, document={**row.document, "request": merged})

@@ -1,0 +1,192 @@
+"""Scaling policies: rows of kind ``scaling_policy``, and the alarms of those with a target."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidemill.control import alarm
+from tidemill.control.plan.metering import NAMESPACE
+from tidemill.control.verbs import Verbs
+from tidemill.errors import Conflict
+from tidemill.store.base import Document, Row
+from tidemill.store.metrics import Series
+from tidemill.traffic.alarm import Rule
+from tidemill.traffic.scaling import COOLDOWN, Step, Stepping, Tracking
+
+KIND, ACTIVE = "scaling_policy", "Active"
+TRACKING, STEPPING = "TargetTrackingScaling", "StepScaling"
+TRACKED, STEPPED = "TargetTrackingScalingPolicyConfiguration", "StepScalingPolicyConfiguration"
+PREDEFINED: Mapping[str, tuple[str, str, int]] = {
+    "SageMakerVariantInvocationsPerInstance": ("InvocationsPerInstance", "Sum", 60),
+    "SageMakerVariantConcurrentRequestsPerModelHighResolution": (
+        "ConcurrentRequestsPerModel",
+        "Average",
+        10,
+    ),
+}
+"""Of SageMaker's variants: the metric, its statistic, its period in seconds."""
+LOW_SECONDS = 15 * 60
+"""A metric of any period must be low for so long."""
+_TRIES = 50
+
+
+def arn(verbs: Verbs, row: Row) -> str:
+    """Application Auto Scaling's ARN of a policy."""
+    request, id = row.document["request"], row.document["state"]["id"]
+    return (
+        f"arn:aws:autoscaling:{row.region}:{verbs.account}:scalingPolicy:{id}:resource/sagemaker/"
+        f"{request['ResourceId']}:policyName/{request['PolicyName']}"
+    )
+
+
+def find(verbs: Verbs, region: str, resource: str, name: str) -> Row | None:
+    """The policy of that name of that resource."""
+    return verbs.store.get(KIND, region, f"{resource}/{name}")
+
+
+def of(verbs: Verbs, region: str, resource: str | None = None) -> list[Row]:
+    """The policies of a resource, or all of a region, in order of name."""
+    rows = (row for row in verbs.store.unfinished(KIND, [ACTIVE]) if row.region == region)
+    return sorted(
+        (r for r in rows if resource in (None, r.document["request"]["ResourceId"])),
+        key=lambda row: row.name,
+    )
+
+
+def put(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
+    """Make a policy with its alarms, or change the one of that name."""
+    row = _written(verbs, region, request)
+    wanted = alarms(row) if request["PolicyType"] == TRACKING else {}
+    _forget_alarms(verbs, row, but=wanted)
+    for name, rule in wanted.items():
+        alarm.put(verbs, region, name, _watch(verbs, row, name, rule), {})
+    return row
+
+
+def delete(verbs: Verbs, row: Row) -> None:
+    """Remove it and the alarms that were made for it."""
+    _forget_alarms(verbs, row)
+    for _ in range(_TRIES):
+        found = verbs.store.get(KIND, row.region, row.name)
+        if found is None:
+            return
+        try:
+            verbs.store.delete(found, arn=arn(verbs, found))
+            return
+        except Conflict:
+            continue
+    raise Conflict(f"{row.name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+
+
+def tracking(row: Row) -> Tracking:
+    """What a policy that tracks a target was put with."""
+    told = row.document["request"][TRACKED]
+    _, statistic, period = _metric(row)
+    return Tracking(
+        target=told["TargetValue"],
+        statistic=statistic,
+        out_cooldown=told.get("ScaleOutCooldown", COOLDOWN),
+        in_cooldown=told.get("ScaleInCooldown", COOLDOWN),
+        scales_in=not told.get("DisableScaleIn", False),
+        period=period,
+        in_points=LOW_SECONDS // period,
+    )
+
+
+def stepping(row: Row) -> Stepping:
+    """What a step policy was put with."""
+    told = row.document["request"][STEPPED]
+    steps = (
+        Step(
+            s["ScalingAdjustment"],
+            s.get("MetricIntervalLowerBound"),
+            s.get("MetricIntervalUpperBound"),
+        )
+        for s in told["StepAdjustments"]
+    )
+    return Stepping(
+        told["AdjustmentType"],
+        tuple(steps),
+        told.get("MinAdjustmentMagnitude", 0),
+        told.get("Cooldown", COOLDOWN),
+        told.get("MetricAggregationType", "Average"),
+    )
+
+
+def series(row: Row) -> Series:
+    """The metric that a policy tracks."""
+    return _metric(row)[0]
+
+
+def alarms(row: Row) -> dict[str, Rule]:
+    """The alarms of a policy that tracks a target by name: first the high, then the low one."""
+    policy = tracking(row)
+    high = {_alarm_name(row, "High"): policy.high}
+    return {**high, _alarm_name(row, "Low"): policy.low} if policy.scales_in else high
+
+
+def _written(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
+    name, now = f"{request['ResourceId']}/{request['PolicyName']}", verbs.clock()
+    for _ in range(_TRIES):
+        found = verbs.store.get(KIND, region, name)
+        if found is not None:
+            return verbs.change(KIND, region, name, lambda row: _changed(row, request))
+        document: Document = {"request": dict(request), "state": {"id": str(uuid.uuid4())}}
+        row = Row(KIND, region, name, ACTIVE, now, now, document)
+        try:
+            return verbs.store.insert(row, arn=arn(verbs, row), tags={})
+        except Conflict:  # somebody was faster: then theirs is changed
+            continue
+    raise Conflict(f"policy {name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+
+
+def _changed(row: Row, request: Mapping[str, Any]) -> Row:
+    return replace(row, document={**row.document, "request": dict(request)})
+
+
+def _metric(row: Row) -> tuple[Series, str, int]:
+    request = row.document["request"]
+    told = request[TRACKED]
+    if "PredefinedMetricSpecification" in told:
+        kind = told["PredefinedMetricSpecification"]["PredefinedMetricType"]
+        name, statistic, period = PREDEFINED[kind]
+        _, endpoint, _, variant = request["ResourceId"].split("/")
+        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+        return Series.of(row.region, NAMESPACE, name, dimensions), statistic, period
+    own = told["CustomizedMetricSpecification"]
+    dimensions = {d["Name"]: d["Value"] for d in own.get("Dimensions", ())}
+    metric = Series.of(row.region, own["Namespace"], own["MetricName"], dimensions)
+    return metric, own["Statistic"], 60
+
+
+def _watch(verbs: Verbs, row: Row, name: str, rule: Rule) -> Document:
+    """What PutMetricAlarm would be sent."""
+    metric, of = series(row), arn(verbs, row)
+    return {
+        "AlarmName": name,
+        "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {of}.",
+        "ActionsEnabled": True,
+        "AlarmActions": [of],
+        "Namespace": metric.namespace,
+        "MetricName": metric.name,
+        "Dimensions": [{"Name": n, "Value": v} for n, v in metric.dimensions],
+        "Statistic": rule.statistic,
+        "Period": rule.period,
+        "EvaluationPeriods": rule.periods,
+        "Threshold": rule.threshold,
+        "ComparisonOperator": rule.comparison,
+    }
+
+
+def _alarm_name(row: Row, way: str) -> str:
+    request, id = row.document["request"], row.document["state"]["id"]
+    return f"TargetTracking-{request['ResourceId']}-Alarm{way}-{id}"
+
+
+def _forget_alarms(verbs: Verbs, row: Row, but: Container[str] = ()) -> None:
+    for name in (_alarm_name(row, "High"), _alarm_name(row, "Low")):
+        if name not in but and verbs.store.get(alarm.KIND, row.region, name) is not None:
+            alarm.delete(verbs, row.region, [name])
