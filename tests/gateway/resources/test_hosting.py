@@ -117,6 +117,21 @@ def test_a_config_comes_back_with_no_member_added(sagemaker: Any, prefix: str) -
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("ShadowProductionVariants", [variant("shadow")]),
+        ("ExplainerConfig", {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {}}}}),
+    ],
+)
+def test_a_config_that_cannot_be_kept_is_refused(sagemaker: Any, member: str, value: Any) -> None:
+    sagemaker.create_model(**model("mill"))
+    with refused(VALIDATION, f"EndpointConfig c has {member}: "):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName="c", ProductionVariants=[variant()], **{member: value}
+        )
+
+
 def test_a_config_needs_its_models(sagemaker: Any, prefix: str) -> None:
     with refused(VALIDATION, f'Could not find model "{prefix}model/mill".'):
         sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant()])

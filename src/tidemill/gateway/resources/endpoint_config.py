@@ -21,6 +21,13 @@ NOUN = Noun(
     taken='Cannot create already existing endpoint configuration "{arn}".',
 )
 
+# What would change the answers or the traffic: to ignore it would be another endpoint.
+_UNMET = {
+    "ShadowProductionVariants": "shadow variants are not available. Use a production variant of a "
+    "small weight, or a canary",
+    "ExplainerConfig": "explanations of predictions are not available. Leave it out",
+}
+
 
 def create(call: Call) -> dict[str, Any]:
     spec = to_spec(call)
@@ -47,6 +54,9 @@ def delete(call: Call) -> None:
 def to_spec(call: Call) -> EndpointConfig:
     """An endpoint config from its CreateEndpointConfig request."""
     name = call.request["EndpointConfigName"]
+    for member, why in _UNMET.items():
+        if call.request.get(member):
+            raise invalid(f"EndpointConfig {name} has {member}: {why}.")
     sent = call.request["ProductionVariants"]
     for number, variant in enumerate(sent, 1):
         must_be_named(variant, "VariantName", f"productionVariants.{number}.member")
