@@ -5,12 +5,14 @@ from __future__ import annotations
 import json as plain_json
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tidemill.data.batch import Csr
 from tidemill.data.formats import csv, json, jsonlines
@@ -39,9 +41,7 @@ ODD = [
 CELLS = st.one_of(NUMBERS, st.sampled_from(ODD))
 
 
-def general(
-    body: bytes, form: rows.Form
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
+def general(body: bytes, form: rows.Form) -> NDArray[np.float32] | None:
     """What the readers of all forms make of a body; None where they refuse it."""
     readers: dict[str, Callable[[], object]] = {
         "json": lambda: json.decode_any(body).features,
@@ -69,7 +69,7 @@ def same(body: bytes, form: rows.Form) -> bool:
     return True
 
 
-def _same_but_nan(read: np.ndarray, wanted: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _same_but_nan(read: NDArray[Any], wanted: NDArray[Any]) -> bool:
     missing = np.isnan(read)
     return bool(
         np.array_equal(missing, np.isnan(wanted))
@@ -179,9 +179,9 @@ def test_long_runs_of_digits_and_commas_fit() -> None:
 
 
 def joined(
-    columns: dict[str, np.ndarray],
+    columns: dict[str, NDArray[Any]],
     looks: list[rows.Looks],
-    words: list[bytes],  # type: ignore[type-arg]
+    words: list[bytes],
 ) -> bytes:
     texts = [orjson.dumps(a, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] for a in columns.values()]
     return rows.interleave(texts, looks, words, len(next(iter(columns.values()))))
