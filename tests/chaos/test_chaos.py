@@ -28,7 +28,7 @@ from tidemill.sdk.train import train
 
 pytestmark = [pytest.mark.slow, pytest.mark.serial]
 __all__ = ["platform"]
-SECONDS = float(os.environ.get("TIDEMILL_CHAOS_SECONDS", "4"))
+SECONDS = float(os.environ.get("TIDEMILL_CHAOS_SECONDS", "3"))
 REQUESTS = int(os.environ.get("TIDEMILL_CHAOS_REQUESTS", "5000"))
 KILL_SECONDS = 2.0
 REPLICAS = 2
@@ -129,6 +129,51 @@ def test_the_endpoint_is_updated(platform: Platform, endpoint: Endpoint) -> None
     assert outcome.answered >= REQUESTS
 
 
+def test_a_canary_is_rolled_back(platform: Platform, endpoint: Endpoint) -> None:
+    client = platform.connection.client("sagemaker")
+    cloudwatch = platform.connection.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="canary",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint.name}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    routing = {
+        "Type": "CANARY",
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        "WaitIntervalInSeconds": 600,
+    }
+    config = endpoint.describe()["EndpointConfigName"]
+    variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    client.create_endpoint_config(EndpointConfigName="canary", ProductionVariants=variants)
+
+    def rolling_back(running: Load) -> None:
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            cloudwatch.set_alarm_state(AlarmName="canary", StateValue="OK", StateReason="chaos")
+            client.update_endpoint(
+                EndpointName=endpoint.name,
+                EndpointConfigName="canary",
+                DeploymentConfig={
+                    "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing},
+                    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "canary"}]},
+                },
+            )
+            wait_until_baking(endpoint)
+            until_more(running, 100)
+            cloudwatch.set_alarm_state(AlarmName="canary", StateValue="ALARM", StateReason="chaos")
+            wait(endpoint)
+            assert endpoint.describe()["EndpointConfigName"] == config
+
+    nothing_failed(during(platform, endpoint, rolling_back))
+
+
 def test_the_endpoint_grows_and_shrinks(platform: Platform, endpoint: Endpoint) -> None:
     client = platform.connection.client("sagemaker")
     found = client.describe_endpoint(EndpointName=endpoint.name)["ProductionVariants"]
@@ -183,6 +228,13 @@ def wait(endpoint: Endpoint) -> None:
     """Until the endpoint is in service again."""
     until = time.monotonic() + 60
     while (status := endpoint.describe()["EndpointStatus"]) != "InService":
-        assert status == "Updating"
+        assert status in ("Updating", "RollingBack")
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def wait_until_baking(endpoint: Endpoint) -> None:
+    until = time.monotonic() + 60
+    while "Baking" not in str(endpoint.describe().get("PendingDeploymentSummary")):
         assert time.monotonic() < until
         time.sleep(0.05)
