@@ -18,6 +18,7 @@ PAGES = [
     "how-to/estimators.md",
     "how-to/input-modes.md",
     "how-to/request-formats.md",
+    "how-to/scale-endpoints.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",

@@ -55,7 +55,7 @@ class Autoscaling:
 
     verbs: Verbs
     metrics: MetricStore
-    seconds: float = 5.0
+    seconds: float = 3.0
 
     def tick(self, now: float) -> None:
         """One look at every scalable variant. now: epoch seconds"""
