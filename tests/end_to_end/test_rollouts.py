@@ -14,6 +14,7 @@ import orjson
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform
 from tidemill.sdk.endpoint import Endpoint
 from tidemill.sdk.train import train
@@ -147,6 +148,7 @@ def alarm(platform: Platform, endpoint: Endpoint) -> Any:
         ComparisonOperator="GreaterThanThreshold",
         TreatMissingData="notBreaching",
     )
+    cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="OK", StateReason="a new test")
     return cloudwatch
 
 
@@ -198,15 +200,20 @@ def asked(cloudwatch: Any, endpoint: Endpoint, config: str) -> float:
     return 0.0
 
 
-def test_a_linear_shift_loses_no_request(
-    endpoint: Endpoint, models: tuple[str, str], alarm: Any
+def test_a_linear_shift_loses_no_request_though_the_control_plane_is_killed(
+    platform: Platform, endpoint: Endpoint, models: tuple[str, str], alarm: Any
 ) -> None:
+    killed = 0
     with Askers(endpoint) as askers:
         size = {"Type": "INSTANCE_COUNT", "Value": 1}
         update(endpoint, models[1], "LINEAR", 1, LinearStepSize=size)
+        while endpoint.status == "Updating":
+            killed += processes.kill("control plane", platform.home)
+            time.sleep(1.0)
         endpoint.wait(quiet=True)
         askers.answers.clear()
         time.sleep(0.3)
+    assert killed > 1
     assert askers.answers["old"] == 0
     assert askers.answers["new"] > 0
     told = endpoint.describe()
