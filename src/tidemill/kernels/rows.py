@@ -5,17 +5,19 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.kernels.load import BYTES, FLOATS, INT64, SIZE, function, library
+from tidemill.kernels.load import SIZE, function, library
 
 Form = Literal["json", "jsonlines", "csv"]
 Looks = Literal["plain", "brackets", "bare"]
 _FORMS: dict[Form, int] = {"json": 0, "jsonlines": 1, "csv": 2}
 _LOOKS: dict[Looks, int] = {"plain": 0, "brackets": 1, "bare": 2}
+_Pair = ctypes.c_int64 * 2
 
 
 def read(body: bytes, form: Form) -> NDArray[np.float32] | None:
@@ -29,13 +31,12 @@ def read(body: bytes, form: Form) -> NDArray[np.float32] | None:
     >>> read(b"1,2.5\\n3,-4\\n", "csv").tolist()
     [[1.0, 2.5], [3.0, -4.0]]
     """
-    functions = _functions()
-    data = np.frombuffer(body, np.uint8)
-    values = np.empty(functions.most(data, len(data)), np.float32)
-    shape = np.zeros(2, np.int64)
-    if not functions.read(data, len(data), _FORMS[form], values, len(values), shape):
+    functions, size = _functions(), len(body)
+    values = np.empty(functions.most(body, size), np.float32)
+    shape = _Pair()
+    if not functions.read(body, size, _FORMS[form], values.ctypes.data, len(values), shape):
         return None
-    rows, columns = shape.tolist()
+    rows, columns = shape
     return values[: rows * columns].reshape(rows, columns)
 
 
@@ -53,26 +54,28 @@ def interleave(
     """
     if not len(texts) == len(looks) == len(words) - 1:
         raise ValueError("a look for each text, and one word more, are needed")
-    bounds = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-    starts, ends = bounds[:-1].copy(), bounds[1:].copy()
-    edges = np.cumsum([0, *map(len, words)], dtype=np.int64)
-    kinds = np.array([_LOOKS[look] for look in looks], np.int64)
-    out = np.empty(int(bounds[-1]) + rows * int(edges[-1]), np.uint8)
+    bounds = [0, *accumulate(map(len, texts))]
+    edges = [0, *accumulate(map(len, words))]
+    out = np.empty(bounds[-1] + rows * edges[-1], np.uint8)
     written = _functions().interleave(
-        np.frombuffer(b"".join(texts), np.uint8),
-        starts,
-        kinds,
+        b"".join(texts),
+        _int64(bounds[:-1]),
+        _int64([_LOOKS[look] for look in looks]),
         len(texts),
-        np.frombuffer(b"".join(words), np.uint8),
-        edges,
+        b"".join(words),
+        _int64(edges),
         rows,
-        ends,
-        out,
+        _int64(bounds[1:]),
+        out.ctypes.data,
         len(out),
     )
     if written < 0:
         raise ValueError(f"texts of {rows} cells each are needed")
     return out[:written].tobytes()
+
+
+def _int64(numbers: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * len(numbers))(*numbers)
 
 
 class _Functions(NamedTuple):
@@ -84,9 +87,11 @@ class _Functions(NamedTuple):
 @functools.cache
 def _functions() -> _Functions:
     found, count = library("rows"), ctypes.c_int64
-    cells = [BYTES, INT64, INT64, SIZE, BYTES, INT64, SIZE, INT64, BYTES, SIZE]
+    # Plain pointers, for a body of some kilobytes is read in less time than arrays are looked at.
+    text, numbers, room = ctypes.c_char_p, ctypes.POINTER(count), ctypes.c_void_p
+    cells = [text, numbers, numbers, SIZE, text, numbers, SIZE, numbers, room, SIZE]
     return _Functions(
-        function(found, "rows_most", [BYTES, SIZE], count),
-        function(found, "rows_read", [BYTES, SIZE, SIZE, FLOATS, SIZE, INT64], count),
+        function(found, "rows_most", [text, SIZE], count),
+        function(found, "rows_read", [text, SIZE, SIZE, room, SIZE, numbers], count),
         function(found, "rows_interleave", cells, count),
     )

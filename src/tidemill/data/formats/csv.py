@@ -18,7 +18,7 @@ from tidemill.data.where import REQUEST, Where
 from tidemill.errors import InvalidData
 from tidemill.kernels import rows as kernel
 
-LARGE = 2 << 10
+LARGE = 512
 """Bytes from which on a body is worth a call of the kernel."""
 
 SMALL = 64 << 10

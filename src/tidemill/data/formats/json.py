@@ -17,7 +17,7 @@ FORMS = (
     'Write {"instances":[{"features":[1,2]}]}, or {"data":{"features":{"values":[1,2]}}} as an '
     'instance, with "keys" and "shape" beside "values" when it is sparse.'
 )
-LARGE = 2 << 10
+LARGE = 512
 """Bytes from which on a body is worth a call of the kernel."""
 WIDEST = 2**31 - 1
 """Columns that a sparse shape may claim."""
