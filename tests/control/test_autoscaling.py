@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +15,7 @@ from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.endpoint import Change
 from tidemill.control.scaling_activity import Activity
+from tidemill.errors import Invalid
 from tidemill.stats.summary import Summary
 from tidemill.store.base import Row
 from tidemill.store.metrics import MetricStore, Series
@@ -228,6 +230,45 @@ def test_deregistering_stops_it(place: Place) -> None:
     place.minutes(3, 500.0)
     assert place.wanted == 1
     assert not place.mill.store.unfinished(alarm.KIND, alarm.STATES)
+
+
+def test_a_change_under_way_is_not_followed_beyond_its_target(place: Place) -> None:
+    place.register(low=2)
+    place.look()
+    scalable_target.deregister(place.mill.verbs, REGION, RESOURCE)
+    assert [one.status for one in place.activities] == ["Unfulfilled"]
+
+
+def test_what_cannot_be_done_is_told_and_tried_again_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.register(low=2)
+    refusal = Invalid("a count that fits", got=2, do="Ask for fewer.")
+    with monkeypatch.context() as refusing:
+        refusing.setattr(endpoint, "update_weights", Mock(side_effect=refusal))
+        place.look()
+        place.look()
+    [failed] = place.activities
+    assert failed.status == "Failed"
+    assert failed.message.startswith("Failed to set desired instance count to 2. Reason: a count")
+    place.look()
+    assert place.wanted == 1, "not before a minute has passed"
+    place.mill.clock_ahead += 61.0
+    place.look()
+    assert place.settle() == 2
+
+
+def test_a_replica_that_does_not_start_fails_the_change(place: Place) -> None:
+    place.register(low=2)
+    place.look()
+    row = place.endpoint
+    state = {**row.document["state"], "failure": "no room"}
+    state["variants"] = [{**v, "count": v["current_count"]} for v in state["variants"]]
+    document = {**row.document, "state": state}
+    place.mill.store.update(replace(row, status="InService", document=document))
+    place.look()
+    [failed] = place.activities
+    assert (failed.status, failed.message[-7:]) == ("Failed", "no room")
 
 
 def test_an_endpoint_made_anew_is_not_scaled_by_what_scaled_the_old(place: Place) -> None:

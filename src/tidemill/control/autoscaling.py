@@ -174,6 +174,8 @@ class Autoscaling:
 
     def _remember(self, row: Row, state: Target) -> None:
         def noted(newest: Row) -> Row:
+            if newest.serial != row.serial:
+                raise Conflict("the target that was looked at", got=newest.serial, do="Look again.")
             return replace(newest, document={**newest.document, "state": state.to_document()})
 
         self.verbs.change(row.kind, row.region, row.name, noted)

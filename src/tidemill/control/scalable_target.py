@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tidemill.control import endpoint, scaling_policy
+from tidemill.control import endpoint, scaling_activity, scaling_policy
+from tidemill.control.scaling_activity import Activity
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, NotFound
 from tidemill.store.base import Document, Row
@@ -103,10 +104,20 @@ def deregister(verbs: Verbs, region: str, resource: str) -> None:
         row = verbs.describe(KIND, region, resource)
         try:
             verbs.store.delete(row, arn=arn(verbs, row))
-            return
         except Conflict:  # it has just scaled
             continue
+        _leave(verbs, row)
+        return
     raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+
+
+def _leave(verbs: Verbs, row: Row) -> None:
+    """A change that was under way is followed no more."""
+    doing = target(row).doing
+    if doing is not None:
+        said = {"status": "Unfulfilled", "message": "The scalable target was deregistered."}
+        activity = Activity(**{**doing["activity"], **said, "end": verbs.clock()})
+        scaling_activity.record(verbs, row.region, row.name, activity)
 
 
 def _changed(row: Row, request: Mapping[str, Any]) -> Row:

@@ -18,7 +18,9 @@ _TRIES = 50
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """In AWS's words. status: ``InProgress``, ``Successful``, ``Failed`` or ``Overridden``"""
+    """In AWS's words. status: ``InProgress``, ``Successful``, ``Failed``, ``Overridden`` or
+    ``Unfulfilled``
+    """
 
     id: str
     description: str
