@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from tidemill.spec.address import Unix, parse
 from tidemill.spec.frame import HEADER, PING, PONG, pack, unpack
 
 _LOG = logging.getLogger(__name__)
@@ -86,11 +87,10 @@ async def ping(address: str, timeout: float) -> bool:
 
 
 async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    scheme, _, rest = address.partition(":")
-    if scheme == "unix":
-        return await asyncio.open_unix_connection(rest)
-    host, _, port = rest.rpartition(":")
-    return await asyncio.open_connection(host, int(port))
+    where = parse(address)
+    if isinstance(where, Unix):
+        return await asyncio.open_unix_connection(where.path)
+    return await asyncio.open_connection(where.host, where.port)
 
 
 async def _ping_all(targets: Mapping[str, str], timeout: float) -> dict[str, bool]:
