@@ -1,4 +1,4 @@
-"""DeploymentConfig on the wire, and what DescribeEndpoint tells of a deployment under way."""
+"""DeploymentConfig on the wire."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from tidemill.control import alarm
 from tidemill.gateway.call import Call
 from tidemill.gateway.wire.errors import Fault, invalid
 from tidemill.spec.deployment import ALL_AT_ONCE, CANARY, LINEAR, ROLLING, Capacity, Deployment
-from tidemill.traffic import rollout as moves
 
 _SIZES = {CANARY: "CanarySize", LINEAR: "LinearStepSize"}
-_OLD = {moves.TERMINATING: "Deleting", moves.BACK: "Updating"}
-_NEW = {
-    moves.CREATING: "Creating",
-    moves.ACTIVATING: "ActivatingTraffic",
-    moves.BAKING: "Baking",
-    moves.BACK: "Deleting",
-}
 
 
 def to_spec(call: Call, sent: Mapping[str, Any]) -> Deployment:
@@ -83,27 +75,3 @@ def _misplaced(size: str, wanted_by: str, kind: str) -> Fault:
     return invalid(
         f"{size} is for traffic routing of type {wanted_by}; the type is {kind}. Leave it out."
     )
-
-
-def share(state: Mapping[str, Any], *, is_old: bool) -> float:
-    """The part of the traffic that the old or the new fleet takes."""
-    taken: float = (state.get("rollout") or {}).get("share", 0.0)
-    return 1.0 - taken if is_old else taken
-
-
-def ready(state: Mapping[str, Any], generation: int, variant: str) -> int:
-    """How many replicas of a variant answer in one of the fleets."""
-    return sum(
-        r["ready"] and r.get("retired") is None
-        for r in state["replicas"].values()
-        if (r["generation"], r["variant"]) == (generation, variant)
-    )
-
-
-def variant_status(state: Mapping[str, Any], *, is_old: bool) -> dict[str, Any]:
-    """The VariantStatus of a fleet's variants while an update runs; else nothing."""
-    rollout = state.get("rollout") or {}
-    word = (_OLD if is_old else _NEW).get(rollout.get("stage", ""))
-    if not word:
-        return {}
-    return {"VariantStatus": [{"Status": word, "StartTime": rollout["since"]}]}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from tidemill.control import endpoint
 from tidemill.control.endpoint import Change
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import data_capture, deployment, endpoint_config, model, quota
+from tidemill.gateway.resources import deployment, endpoint_answer, endpoint_config, model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import invalid
@@ -102,93 +102,7 @@ def delete(call: Call) -> None:
 
 
 def describe(call: Call) -> dict[str, Any]:
-    row = NOUN.find(call)
-    state = row.document["state"]
-    sent = _sent(call, state["config"])
-    answer = {
-        "EndpointName": row.name,
-        "EndpointArn": call.arn(row.kind, row.name),
-        "EndpointConfigName": state["config"],
-        "EndpointStatus": row.status,
-        "CreationTime": row.created,
-        "LastModifiedTime": row.modified,
-        **{n: sent[n] for n in ("AsyncInferenceConfig", "ExplainerConfig") if n in sent},
-    }
-    if row.status != EndpointStatus.CREATING.value:
-        answer["ProductionVariants"] = [_live(row, sent, v) for v in state["variants"]]
-    if state.get("capture"):
-        buckets = call.platform.home.buckets
-        answer["DataCaptureConfig"] = data_capture.summary(state["capture"], row.status, buckets)
-    if state.get("failure"):
-        answer["FailureReason"] = state["failure"]
-    last = endpoint.last_deployment(row.document)
-    if last is not None:
-        answer["LastDeploymentConfig"] = last
-    if state.get("pending"):
-        answer["PendingDeploymentSummary"] = _summary(call, row)
-    return answer
-
-
-def _summary(call: Call, row: Row) -> dict[str, Any]:
-    """Of the deployment that is under way."""
-    state = row.document["state"]
-    pending = state["pending"]
-    sent = _sent(call, pending["config"])
-    answer = {
-        "EndpointConfigName": pending["config"],
-        "ProductionVariants": [_coming(row, sent, v) for v in pending["variants"]],
-    }
-    if state.get("rollout"):
-        answer["StartTime"] = state["rollout"]["started"]
-    return answer
-
-
-def _live(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant of the fleet that takes the traffic, all of it or a part."""
-    answer, state = _variant(row, sent, variant), row.document["state"]
-    if not state.get("pending"):
-        scales = row.status == EndpointStatus.UPDATING.value
-        return {**answer, "VariantStatus": [{"Status": "Updating"}]} if scales else answer
-    answer["CurrentWeight"] *= deployment.share(state, is_old=True)
-    answer["CurrentInstanceCount"] = deployment.ready(state, state["generation"], variant["name"])
-    return {**answer, **deployment.variant_status(state, is_old=True)}
-
-
-def _coming(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant of the fleet that an update brings."""
-    answer, state = _variant(row, sent, variant), row.document["state"]
-    generation, name = state["pending"]["generation"], variant["name"]
-    answer["CurrentWeight"] = variant["weight"] * deployment.share(state, is_old=False)
-    answer["CurrentInstanceCount"] = deployment.ready(state, generation, name)
-    return {**answer, **deployment.variant_status(state, is_old=False)}
-
-
-def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
-    image = variant["image"]
-    answer = {
-        "VariantName": variant["name"],
-        "CurrentWeight": variant["current_weight"],
-        "DesiredWeight": variant["weight"],
-        "CurrentInstanceCount": variant["current_count"],
-        "DesiredInstanceCount": variant["count"],
-        "DeployedImages": [
-            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": row.created}
-        ],
-    }
-    for asked in sent.get("ProductionVariants", ()):
-        if asked["VariantName"] == variant["name"] and "ServerlessConfig" in asked:
-            answer["CurrentServerlessConfig"] = asked["ServerlessConfig"]
-    return answer
-
-
-def _sent(call: Call, config: str) -> Mapping[str, Any]:
-    """The config's own request; an endpoint outlives its config."""
-    try:
-        row = call.verbs.describe(endpoint_config.NOUN.kind, call.region, config)
-    except NotFound:
-        return {}
-    sent: Mapping[str, Any] = row.document["request"]
-    return sent
+    return endpoint_answer.described(call, NOUN.find(call))
 
 
 def _change(call: Call, fn: Callable[[dict[str, str]], Row]) -> dict[str, Any]:
