@@ -108,6 +108,23 @@ def test_a_part_is_killed_every_two_seconds(
     nothing_failed(during(platform, endpoint, killing))
 
 
+def test_a_replica_that_stands_still_holds_up_only_what_it_has(
+    platform: Platform, endpoint: Endpoint, chance: random.Random
+) -> None:
+    """Stopped for long, it is replaced, and what it had is answered by another."""
+
+    def stopping(running: Load) -> None:
+        stopped = chance.choice(processes.of("replica", platform.home))
+        stopped.suspend()
+        until = time.monotonic() + SECONDS * 0.75
+        while time.monotonic() < until:
+            until_more(running, 100)
+        with suppress(psutil.NoSuchProcess):
+            stopped.resume()
+
+    nothing_failed(during(platform, endpoint, stopping))
+
+
 def test_the_endpoint_is_updated(platform: Platform, endpoint: Endpoint) -> None:
     client = platform.connection.client("sagemaker")
     config = client.describe_endpoint(EndpointName=endpoint.name)["EndpointConfigName"]
