@@ -18,7 +18,7 @@ def deal(
 
     counts: rows of each request · names: columns to answer with; all, when empty
     """
-    if len(counts) == 1 or media not in _DEALERS:
+    if sum(counts) >= answer.MANY * len(counts) or len(counts) == 1 or media not in _DEALERS:
         return _by_slices(columns, counts, media, response_key, names)
     line_media, front, between, back = _DEALERS[media]
     lines = answer.encode(columns, line_media, response_columns=names)[0].split(b"\n")
