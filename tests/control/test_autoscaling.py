@@ -10,11 +10,19 @@ from unittest.mock import Mock
 import pytest
 
 from tests.control.mill import REGION, Mill
-from tidemill.control import alarm, endpoint, scalable_target, scaling_activity, scaling_policy
+from tidemill.control import (
+    alarm,
+    endpoint,
+    scalable_target,
+    scaling_activity,
+    scaling_policy,
+    scheduled_action,
+)
 from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.endpoint import Change
 from tidemill.control.scaling_activity import Activity
+from tidemill.control.schedules import Schedules
 from tidemill.errors import Invalid
 from tidemill.stats.summary import Summary
 from tidemill.store.base import Row
@@ -321,6 +329,42 @@ def test_an_alarm_of_ones_own_takes_steps(place: Place) -> None:
     place.minutes(2, 30.0, QUEUE)
     assert place.settle() == 4
     assert place.activities[0].cause == "monitor alarm long in state ALARM triggered policy busy"
+
+
+def test_bounds_change_when_it_is_time_though_control_was_away(place: Place) -> None:
+    place.register()
+    named = {**NAMED, "ScheduledActionName": "hourly", "Schedule": "rate(1 hour)"}
+    request = {**named, "ScalableTargetAction": {"MinCapacity": 2}}
+    action = scheduled_action.put(place.mill.verbs, REGION, request)
+    duty = Schedules(place.mill.verbs)
+    duty.tick(place.mill.now())
+    assert place.activities == []
+    place.mill.clock_ahead += 3 * 3600.0 + 5.0
+    duty.tick(place.mill.now())
+    duty.tick(place.mill.now())
+    [done] = place.activities
+    assert done.cause == "scheduled action name hourly was triggered"
+    assert done.message == "Successfully set min capacity to 2."
+    due = place.mill.verbs.describe(action.kind, REGION, action.name).document["state"]["next"]
+    assert due == pytest.approx(action.created + 4 * 3600.0, abs=0.01)
+    place.look()
+    assert place.settle() == 2
+
+
+def test_a_schedule_is_suspended_and_never_breaks_the_bounds(place: Place) -> None:
+    place.register(SuspendedState={"ScheduledScalingSuspended": True})
+    named = {**NAMED, "ScheduledActionName": "hourly", "Schedule": "rate(1 hour)"}
+    request = {**named, "ScalableTargetAction": {"MinCapacity": 9}}
+    scheduled_action.put(place.mill.verbs, REGION, request)
+    place.mill.clock_ahead += 3605.0
+    Schedules(place.mill.verbs).tick(place.mill.now())
+    assert place.activities == []
+    place.register(SuspendedState={"ScheduledScalingSuspended": False})
+    place.mill.clock_ahead += 3600.0
+    Schedules(place.mill.verbs).tick(place.mill.now())
+    assert [one.status for one in place.activities] == ["Failed"]
+    place.look()
+    assert place.wanted == 1
 
 
 def _die(*_: object) -> None:

@@ -28,6 +28,7 @@ from tidemill.control.health import Health
 from tidemill.control.metering import Metering, Usage
 from tidemill.control.reconcile.duty import Duty
 from tidemill.control.reconcile.loop import Reconciler
+from tidemill.control.schedules import Schedules
 from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
 from tidemill.control.workers import Workers
@@ -58,6 +59,7 @@ def run(home: Home, account: str) -> None:
         Metering(home, metrics),
         Usage(verbs, metrics),
         Alarms(verbs, metrics),
+        Schedules(verbs),
         Autoscaling(verbs, metrics),
     )
     with _reconciling(verbs, home, duties), _listening(home.socket("gateway")) as listener:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tidemill.control import endpoint, scaling_activity, scaling_policy
+from tidemill.control import endpoint, scaling_activity, scaling_policy, scheduled_action
 from tidemill.control.scaling_activity import Activity
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, NotFound
@@ -80,7 +80,7 @@ def register(
     """
     for _ in range(_TRIES):
         if verbs.store.get(KIND, region, resource) is not None:
-            return verbs.change(KIND, region, resource, lambda row: _changed(row, request))
+            return change(verbs, region, resource, request)
         found = count(verbs, region, resource)
         if found is None:
             raise NotFound("a variant of an endpoint", got=resource, do="DescribeEndpoint it.")
@@ -95,11 +95,18 @@ def register(
     raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
 
 
+def change(verbs: Verbs, region: str, resource: str, request: Mapping[str, Any]) -> Row:
+    """Change what the request names of one that is there; raises NotFound."""
+    return verbs.change(KIND, region, resource, lambda row: _changed(row, request))
+
+
 def deregister(verbs: Verbs, region: str, resource: str) -> None:
-    """Let it be, with its policies and their alarms; raises NotFound."""
+    """Let it be, with its policies, their alarms and its schedule; raises NotFound."""
     verbs.describe(KIND, region, resource)
     for policy in scaling_policy.of(verbs, region, resource):
         scaling_policy.delete(verbs, policy)
+    for action in scheduled_action.of(verbs, region, resource):
+        scheduled_action.delete(verbs, action)
     for _ in range(_TRIES):
         row = verbs.describe(KIND, region, resource)
         try:

@@ -258,3 +258,57 @@ def test_activities_are_told_newest_first_and_bounded(
     assert [one["ActivityId"] for one in told] == [f"a{n:03}" for n in range(102, 2, -1)]
     assert (told[0]["StatusCode"], told[0]["StatusMessage"]) == ("Successful", "done")
     assert "EndTime" not in told[1]
+
+
+def schedule(scaling: Any, name: str = "morning", **changes: Any) -> None:
+    told = {"Schedule": "cron(0 8 ? * MON-FRI *)", "ScalableTargetAction": {"MinCapacity": 3}}
+    asked = {**told, **VARIANT, "ScheduledActionName": name, **changes}
+    scaling.put_scheduled_action(**{n: v for n, v in asked.items() if v is not None})
+
+
+def scheduled(scaling: Any, **asked: Any) -> list[dict[str, Any]]:
+    told = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker", **asked)
+    actions: list[dict[str, Any]] = told["ScheduledActions"]
+    return actions
+
+
+def test_a_scheduled_action_is_told_changed_and_deleted(scaling: Any) -> None:
+    register(scaling)
+    schedule(scaling, Timezone="Europe/Paris", EndTime=4e9)
+    schedule(scaling, "evening", Schedule="rate(2 days)", ScalableTargetAction={"MaxCapacity": 1})
+    evening, morning = scheduled(scaling, ResourceId=RESOURCE)
+    assert evening["ScheduledActionName"] == "evening"
+    assert morning["ScalableTargetAction"] == {"MinCapacity": 3}
+    assert morning["EndTime"].timestamp() == 4e9
+    schedule(scaling, Schedule=None, ScalableTargetAction={"MinCapacity": 2})
+    [changed] = scheduled(scaling, ScheduledActionNames=["morning"])
+    assert changed["ScheduledActionARN"] == morning["ScheduledActionARN"]
+    assert changed["ScalableTargetAction"] == {"MinCapacity": 2}
+    assert (changed["Timezone"], "EndTime" in changed) == ("Europe/Paris", False)
+    scaling.delete_scheduled_action(ScheduledActionName="morning", **VARIANT)
+    with refused("ObjectNotFoundException", "scheduled action name: morning"):
+        scaling.delete_scheduled_action(ScheduledActionName="morning", **VARIANT)
+    scaling.deregister_scalable_target(**VARIANT)
+    assert scheduled(scaling) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"Schedule": None}, "Schedule must be specified"),
+        ({"Schedule": "cron(0 8 * * * *)"}, "one ?"),
+        ({"Schedule": "at(2001-01-01T00:00:00)"}, "times to come"),
+        ({"Timezone": "Paris"}, "time zone"),
+        ({"ScalableTargetAction": None}, "must specify MinCapacity"),
+        ({"ScalableTargetAction": {"MinCapacity": 0}}, "from 1 to 256"),
+        ({"ScalableTargetAction": {"MinCapacity": 2, "MaxCapacity": 1}}, "cannot be less"),
+        ({"StartTime": 4e9, "EndTime": 3e9}, "after StartTime"),
+    ],
+)
+def test_wrong_scheduled_actions_are_refused(
+    scaling: Any, wrong: dict[str, Any], message: str
+) -> None:
+    register(scaling)
+    with refused("ValidationException", message):
+        schedule(scaling, **wrong)
+    assert scheduled(scaling) == []

@@ -14,6 +14,7 @@ from tidemill.gateway.wire.errors import Fault, invalid
 
 NAMESPACE = "sagemaker"
 MOST_RESULTS = 50
+_NAMES = {"PolicyName": "policy name", "ScheduledActionName": "scheduled action name"}
 Item = TypeVar("Item")
 
 
@@ -60,7 +61,7 @@ def page(
 def missing(call: Call, what: str) -> Fault:
     """An ObjectNotFoundException. what: as in ``No scaling policy found``"""
     asked = call.request
-    name = f", policy name: {asked['PolicyName']}" if "PolicyName" in asked else ""
+    name = "".join(f", {words}: {asked[key]}" for key, words in _NAMES.items() if key in asked)
     return Fault(
         "ObjectNotFoundException",
         f"{what} for service namespace: {asked['ServiceNamespace']}, resource ID: "
