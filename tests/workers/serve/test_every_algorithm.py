@@ -78,3 +78,19 @@ def test_a_model_tells_what_it_takes_and_answers(
     for told, said in zip(about["outputs"], found, strict=True):
         assert (told["name"], told["datatype"]) == (said["name"], said["datatype"])
         assert told["shape"][1:] == said["shape"][1:]
+
+
+@pytest.mark.parametrize("name", ["words", "classes"])
+def test_texts_are_asked_about_as_tensors(name: str) -> None:
+    cases = importlib.import_module("tests.algorithms.cases.blazingtext").CASES
+    models = [(make(), make().trained()) for make in cases.values()]
+    case, model = next(one for one in models if getattr(one[1], name) is not None)
+    answers = Answers(model, case.declaration)
+    tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["one word", "another"]}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    outputs = json.loads(ask(answers, body, TENSORS).body)["outputs"]
+    assert all(one["shape"][0] == 2 for one in outputs)
+    about = json.loads(ask(answers, b"", f"{TENSORS};about=1").body)
+    assert about["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    told = [(one["name"], one["datatype"]) for one in about["outputs"]]
+    assert told == [(one["name"], one["datatype"]) for one in outputs]
