@@ -312,3 +312,16 @@ def test_wrong_scheduled_actions_are_refused(
     with refused("ValidationException", message):
         schedule(scaling, **wrong)
     assert scheduled(scaling) == []
+
+
+def test_targets_are_tagged(scaling: Any) -> None:
+    arn = register(scaling, Tags={"team": "mill"})
+    scaling.tag_resource(ResourceARN=arn, Tags={"cost": "1", "team": "river"})
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"team": "river", "cost": "1"}
+    scaling.untag_resource(ResourceARN=arn, TagKeys=["team", "nothing"])
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"cost": "1"}
+    with refused("TooManyTagsException", "50"):
+        scaling.tag_resource(ResourceARN=arn, Tags={f"k{n}": "" for n in range(50)})
+    scaling.deregister_scalable_target(**VARIANT)
+    with refused("ResourceNotFoundException", arn):
+        scaling.list_tags_for_resource(ResourceARN=arn)
