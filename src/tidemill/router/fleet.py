@@ -32,7 +32,7 @@ RETRY_SECONDS, WEED_SECONDS, LOOK_SECONDS = 0.02, 0.1, 0.5
 HUNG_SECONDS = 5.0
 """So long a replica may have something to do and answer nothing before others are preferred."""
 MOST_DEATHS = 2
-MOST_WAITING_BYTES = 256 * 2**20
+MOST_WAITING_BYTES = 512 * 2**20
 """Of all endpoints together."""
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from tidemill.traffic.routing import (
     choose_variant,
 )
 
-MOST_LOAD = 64 * 2**20
+MOST_LOAD = 128 * 2**20
 """Bytes of the requests that one replica may have under way, but for a last one beyond it."""
 
 

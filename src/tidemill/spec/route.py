@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from tidemill.spec import capture
+from tidemill.spec import async_inference, capture
+from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
 
 # Bytes of a request's body: the bound of SageMaker's InvokeEndpoint.
@@ -37,7 +38,8 @@ class Route:
 
     log_group: named in ModelError answers · most_outstanding: requests that a replica may have
     under way · most_waiting, most_waiting_bytes: requests that may wait for a replica with room
-    capture: what of its requests is written down
+    capture: what of its requests is written down · asynchronous: set where requests are queued, and
+    their answers put into S3
     """
 
     endpoint: str
@@ -47,8 +49,9 @@ class Route:
     log_group: str = ""
     most_outstanding: int = 1000
     most_waiting: int = 5000
-    most_waiting_bytes: int = 64 * 2**20
+    most_waiting_bytes: int = 256 * 2**20
     capture: Capture | None = None
+    asynchronous: AsyncInference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ def from_json(text: str) -> RoutingTable:
 def _route(document: Mapping[str, Any]) -> Route:
     variants = tuple(Variant(**_known(Variant, v)) for v in document["variants"])
     wanted = capture.from_document(document.get("capture"))
-    return Route(**{**_known(Route, document), "variants": variants, "capture": wanted})
+    queued = async_inference.from_document(document.get("asynchronous"))
+    nested = {"variants": variants, "capture": wanted, "asynchronous": queued}
+    return Route(**{**_known(Route, document), **nested})
 
 
 def _known(kind: type[Route] | type[Variant], document: Mapping[str, Any]) -> dict[str, Any]:
