@@ -109,14 +109,18 @@ INLINE int64_t zeros(const uint8_t *first, const uint8_t *end)
  * otherwise, which one number in some ten millions is. */
 INLINE int scaled(uint64_t digits, int64_t tens, float *value)
 {
-    double near = (double)digits;
+    if (digits <= EXACT && tens <= 0 && tens >= -22) {
+        *value = (float)((double)(int64_t)digits / TENS[-tens]);
+        return 1;
+    }
     if (digits == 0) {
         *value = 0;
         return 1;
     }
     if (tens < -44 || tens > 44)
         return FAULT;
-    int is_exact = digits <= EXACT && tens >= -22 && tens <= 22;
+    double near = (double)digits;
+    int is_exact = digits <= EXACT && tens > 0 && tens <= 22;
     for (; tens < -22; tens += 22)
         near /= TENS[22];
     for (; tens > 22; tens -= 22)
