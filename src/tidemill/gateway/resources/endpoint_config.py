@@ -75,6 +75,11 @@ def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
             f"ProductionVariant {sent['VariantName']} must name a model: inference components "
             "are not supported. Give ModelName."
         )
+    if "ServerlessConfig" in sent:
+        raise invalid(
+            f"ProductionVariant {sent['VariantName']} has ServerlessConfig: serverless endpoints "
+            "are not available. Give InstanceType and InitialInstanceCount."
+        )
     kind = sent.get("InstanceType", "local")
     return ProductionVariant(
         sent["VariantName"],
