@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 PARTS = {
+    "supervisor": "tidemill.app.supervisor",
     "control plane": "tidemill.app.control_plane",
     "router": "tidemill.router",
     "replica": "tidemill.workers.serve",

@@ -103,7 +103,7 @@ def test_boto3_gets_the_model_s_answer(platform: Platform, replica: Replica) -> 
     replica.answer = stand_in.echo
     with pytest.raises(ClientError, match="ValidationError.*Endpoint none of account") as raised:
         runtime.invoke_endpoint(EndpointName="none", Body=b"a,b")
-    with pytest.raises(ClientError, match="ValidationError.*InvokeEndpointAsync is not available"):
+    with pytest.raises(ClientError, match="ValidationError.*echo has no AsyncInferenceConfig"):
         runtime.invoke_endpoint_async(EndpointName="echo", InputLocation="s3://b/k")
     with pytest.raises(ClientError, match="ValidationError.*TargetModel"):
         runtime.invoke_endpoint(EndpointName="echo", Body=b"a,b", TargetModel="m")

@@ -14,10 +14,9 @@ from tidemill.control.plan import fleet as plan
 from tidemill.control.plan import rollout
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, Invalid, NotFound
-from tidemill.spec.capture import Capture
 from tidemill.spec.deployment import Deployment
 from tidemill.spec.endpoint import MOVES, Endpoint, EndpointStatus
-from tidemill.spec.endpoint_config import ProductionVariant
+from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.spec.home import Home
 from tidemill.spec.model import Container, Model
 from tidemill.store.base import Document, Row
@@ -47,8 +46,8 @@ def create(
     Raises NotFound for an unknown config or model, Conflict when the name is taken.
     """
     place = home.endpoints / endpoint.region / f"{endpoint.name}-{secrets.token_hex(4)}"
-    fleet, capture = _resolve(verbs, endpoint.region, endpoint.config)
-    state = plan.begin(str(place), endpoint.config, fleet, capture)
+    fleet, wanted = _resolve(verbs, endpoint.region, endpoint.config)
+    state = plan.begin(str(place), endpoint.config, fleet, wanted.capture, wanted.asynchronous)
     document = {"request": dict(request), "spec": asdict(endpoint), "state": state.to_document()}
     status = EndpointStatus.CREATING.value
     return verbs.create(KIND, endpoint.region, endpoint.name, document, status, tags)
@@ -74,13 +73,13 @@ def update(
     not fit the config, and Conflict unless InService.
     """
     deployment = deployment or Deployment()
-    variants, capture = _resolve(verbs, region, config)
+    variants, wanted = _resolve(verbs, region, config)
 
     def rolling(row: Row, state: plan.EndpointState) -> tuple[Row, plan.EndpointState]:
         old = {v.name: v for v in state.variants}
         kept = tuple(_keep(v, old.get(v.name), keep_weights, keep_counts) for v in variants)
-        seen = state.capture if keep_capture else capture
-        pending = plan.Fleet(config, state.generation + 1, kept, seen)
+        seen = state.capture if keep_capture else wanted.capture
+        pending = plan.Fleet(config, state.generation + 1, kept, seen, wanted.asynchronous)
         moves.check(deployment, rollout.largest(pending))
         begun = rollout.begin(deployment, state.live, pending, verbs.clock())
         row = replace(row, document=_asked(row.document, request))
@@ -176,9 +175,9 @@ def _asked(document: Document, request: Mapping[str, Any]) -> Document:
 
 def _resolve(
     verbs: Verbs, region: str, config: str
-) -> tuple[tuple[plan.Deployed, ...], Capture | None]:
+) -> tuple[tuple[plan.Deployed, ...], EndpointConfig]:
     wanted = endpoint_config.spec(verbs.describe(endpoint_config.KIND, region, config))
-    return tuple(_deploy(verbs, region, v) for v in wanted.variants), wanted.capture
+    return tuple(_deploy(verbs, region, v) for v in wanted.variants), wanted
 
 
 def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deployed:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidemill.control.verbs import Verbs
-from tidemill.spec import capture
+from tidemill.spec import async_inference, capture
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.store.base import Row
 
@@ -34,4 +34,6 @@ def spec(row: Row) -> EndpointConfig:
     fields = row.document["spec"]
     variants = tuple(ProductionVariant(**v) for v in fields["variants"])
     wanted = capture.from_document(fields.get("capture"))
-    return EndpointConfig(**{**fields, "variants": variants, "capture": wanted})
+    queued = async_inference.from_document(fields.get("asynchronous"))
+    nested = {"variants": variants, "capture": wanted, "asynchronous": queued}
+    return EndpointConfig(**{**fields, **nested})

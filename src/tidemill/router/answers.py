@@ -8,6 +8,7 @@ from itertools import count
 
 STATUS = {
     200: "OK",
+    202: "Accepted",
     400: "Bad Request",
     403: "Forbidden",
     408: "Request Timeout",
@@ -55,6 +56,23 @@ def prediction(
         b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: %b%012x\r\nContent-Type: %b\r\n"
         b"x-Amzn-Invoked-Production-Variant: %b\r\n%bContent-Length: %d\r\n\r\n%b"
         % (_PREFIX, next(_serial), content_type, variant, extra, len(body), body)
+    )
+
+
+def accepted(output: str, failure: str, body: bytes, *, close: bool) -> bytes:
+    """An asynchronous request has been written down. output, failure: where its end will lie"""
+    return (
+        b"HTTP/1.1 202 Accepted\r\nx-amzn-RequestId: %b\r\nContent-Type: application/json\r\n"
+        b"X-Amzn-SageMaker-OutputLocation: %b\r\nX-Amzn-SageMaker-FailureLocation: %b\r\n"
+        b"Content-Length: %d\r\n%b\r\n%b"
+        % (
+            request_id(),
+            output.encode(),
+            failure.encode(),
+            len(body),
+            CLOSE if close else b"",
+            body,
+        )
     )
 
 

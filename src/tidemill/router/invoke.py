@@ -159,10 +159,16 @@ class Invocation(Exchange):
 
     def _problem(self, route: Route, size: int) -> str:
         """Why this request can not be met, or nothing."""
+        if route.asynchronous is not None:
+            return refusals.asynchronous(route.endpoint)
         if self._asked.operation != "InvokeEndpoint":
             return not_built(self._asked.operation)
         if size > route.max_body:
             return too_long(f"{size} bytes", route.max_body)
+        return self._unmet()
+
+    def _unmet(self) -> str:
+        """What its headers ask for that no endpoint here has, or nothing."""
         headers = self._headers
         if len(headers.get(ATTRIBUTES, "")) > LONGEST_ATTRIBUTES:
             return too_long_attributes(len(headers[ATTRIBUTES]))

@@ -40,6 +40,31 @@ def too_many_wait(endpoint: str, waiting: int, *, is_up: bool) -> str:
     )
 
 
+def asynchronous(endpoint: str) -> str:
+    return (
+        f"Endpoint {endpoint} is asynchronous: its answers are put into S3. "
+        "Use InvokeEndpointAsync."
+    )
+
+
+def not_asynchronous(endpoint: str) -> str:
+    return (
+        f"Endpoint {endpoint} has no AsyncInferenceConfig. Use InvokeEndpoint, or update it to an "
+        "endpoint config that has one."
+    )
+
+
+def queue_is_full(waiting: int, most: int) -> str:
+    return (
+        f"{waiting} asynchronous requests wait already, of at most {most}, or their bytes pass the "
+        "bound. Try again later, or add replicas."
+    )
+
+
+def not_queued(why: str) -> str:
+    return f"The request could not be written down ({why}), so it is not queued. Send it again."
+
+
 def poisonous(endpoint: str) -> str:
     return f"Replicas of {endpoint} end when they get this request, so it is sent to no other."
 

@@ -23,6 +23,7 @@ import uvloop
 from tidemill.auth.credentials import load_or_create
 from tidemill.kernels.allocator import keep_memory
 from tidemill.router import answers, exposition, v2
+from tidemill.router.asynchronous import Dispatcher
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
@@ -31,6 +32,7 @@ from tidemill.router.invoke import Desk, Invocation
 from tidemill.router.meter import Meters
 from tidemill.router.paths import HEALTH, invoke
 from tidemill.router.proxy import Forward
+from tidemill.router.submission import Submission
 from tidemill.router.upstream import Pool
 from tidemill.spec.home import Home
 
@@ -67,6 +69,7 @@ class Router:
         credentials = load_or_create(home.credentials, os.environ)
         self._token = credentials.metrics_token
         self._desk = Desk(self._fleet, credentials.keys, self._clock)
+        self._dispatcher = Dispatcher(home, self._fleet, self._desk.next_id, self._clock)
         self._pool = Pool(str(home.socket("gateway")), self._clock)
         self._connections: set[Connection] = set()
         self._looked = 0.0
@@ -77,6 +80,8 @@ class Router:
         if target.startswith(b"/endpoints/") and request.method == b"POST":
             asked = invoke(target)
             if asked is not None and not _is_s3(request):
+                if asked.operation == "InvokeEndpointAsync":
+                    return Submission(connection, request, asked, self._desk, self._dispatcher)
                 return Invocation(connection, request, asked, self._desk)
         if target.startswith(b"/v2") and not _is_s3(request):
             exchange = v2.begin(connection, request, self._desk)
@@ -101,6 +106,7 @@ class Router:
         self._clock.tick()
         now = self._clock.now
         self._fleet.tick(now)
+        self._dispatcher.tick(now)
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._pool.trim()
@@ -114,6 +120,7 @@ class Router:
             connection.finish()
         while self._connections and self._clock.now < until:
             await asyncio.sleep(TICK_SECONDS)
+        await self._dispatcher.close()
         self._fleet.close()
         self._recorder.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
 from tidemill.spec.route import LEAST_OUTSTANDING
 
@@ -28,7 +29,8 @@ class ProductionVariant:
 class EndpointConfig:
     """Never changes once made: another wish needs another name.
 
-    capture: what of the requests is written down, or None
+    capture: what of the requests is written down, or None · asynchronous: where the answers of
+    queued requests go; None where requests are answered at once
     """
 
     name: str
@@ -36,3 +38,4 @@ class EndpointConfig:
     region: str
     variants: tuple[ProductionVariant, ...]
     capture: Capture | None = None
+    asynchronous: AsyncInference | None = None

@@ -55,6 +55,11 @@ class Home:
         return self.root / "endpoints"
 
     @property
+    def asynchronous(self) -> Path:
+        """Requests to asynchronous endpoints that have no answer yet: one file each."""
+        return self.root / "async"
+
+    @property
     def logs(self) -> Path:
         """What the platform's own processes print."""
         return self.root / "logs"

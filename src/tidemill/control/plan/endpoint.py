@@ -48,6 +48,7 @@ def route(name: str, region: str, state: EndpointState) -> Route:
         ),
         log_group=f"/aws/sagemaker/Endpoints/{name}",
         capture=state.capture if state.capture and state.capture.enabled else None,
+        asynchronous=state.asynchronous,
     )
 
 

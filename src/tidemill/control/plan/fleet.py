@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from tidemill.spec import async_inference
 from tidemill.spec import capture as data_capture
+from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
 from tidemill.spec.event import Event
 from tidemill.spec.route import LEAST_OUTSTANDING, TIMEOUT
@@ -49,13 +51,15 @@ class Deployed:
 class Fleet:
     """All variants of one config. generation: counts the configs that this endpoint has had.
 
-    capture: what of the requests is written down while this fleet takes them
+    capture: what of the requests is written down while this fleet takes them · asynchronous: where
+    the answers of queued requests go
     """
 
     config: str
     generation: int
     variants: tuple[Deployed, ...]
     capture: Capture | None = None
+    asynchronous: AsyncInference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Replica:
 class EndpointState:
     """What has happened to an endpoint; ``Row.document["state"]``.
 
-    config, generation, variants, capture: of the fleet that takes the traffic (or first will)
+    config, generation, variants, capture, asynchronous: of the fleet that takes the traffic (or
+    first will)
     pending: the fleet that an update starts beside it · rollout: how far that update has come
     made: replicas made so far
     """
@@ -101,11 +106,12 @@ class EndpointState:
     failure: str | None = None
     capture: Capture | None = None
     rollout: Rollout | None = None
+    asynchronous: AsyncInference | None = None
 
     @property
     def live(self) -> Fleet:
         """The fleet that takes the traffic, or that first will."""
-        return Fleet(self.config, self.generation, self.variants, self.capture)
+        return Fleet(self.config, self.generation, self.variants, self.capture, self.asynchronous)
 
     def to_document(self) -> dict[str, Any]:
         """JSON, without what has not happened yet."""
@@ -127,10 +133,16 @@ def from_document(document: Mapping[str, Any]) -> EndpointState:
 
 
 def begin(
-    home: str, config: str, variants: Sequence[Deployed], capture: Capture | None = None
+    home: str,
+    config: str,
+    variants: Sequence[Deployed],
+    capture: Capture | None = None,
+    asynchronous: AsyncInference | None = None,
 ) -> EndpointState:
     """The state of an endpoint just asked for."""
-    return EndpointState(home, config, 1, tuple(variants), capture=capture)
+    return EndpointState(
+        home, config, 1, tuple(variants), capture=capture, asynchronous=asynchronous
+    )
 
 
 def observe(replica: Replica, events: Iterable[Event]) -> Replica:
@@ -153,4 +165,5 @@ def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "variants": tuple(Deployed(**d) for d in document["variants"]),
         "capture": data_capture.from_document(document.get("capture")),
+        "asynchronous": async_inference.from_document(document.get("asynchronous")),
     }

@@ -91,6 +91,7 @@ def _switch(state: EndpointState, pending: Fleet) -> EndpointState:
         generation=pending.generation,
         variants=pending.variants,
         capture=pending.capture,
+        asynchronous=pending.asynchronous,
         pending=None,
         rollout=None,
         failure=None,

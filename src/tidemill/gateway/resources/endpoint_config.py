@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.control import endpoint_config
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import data_capture, model, quota
+from tidemill.gateway.resources import async_inference, data_capture, model, quota
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun, must_be_named
 from tidemill.gateway.wire.errors import invalid
@@ -66,7 +66,8 @@ def to_spec(call: Call) -> EndpointConfig:
         if named.count(one) > 1:
             raise invalid(f'The variant name "{one}" was non-unique within the request.')
     capture = data_capture.to_spec(call.request.get("DataCaptureConfig"))
-    return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants, capture)
+    queued = async_inference.to_spec(call.request.get("AsyncInferenceConfig"))
+    return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants, capture, queued)
 
 
 def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
