@@ -20,7 +20,7 @@ from tidemill.workers.train.earlier import CHANNEL as MODEL_CHANNEL
 REFERENCE = Path(__file__).parent / "reference"
 # Told from path and query, these three have no table of operations by name.
 BY_ROUTE = {
-    "Amazon SageMaker Runtime": ["InvokeEndpoint"],
+    "Amazon SageMaker Runtime": ["InvokeEndpoint, InvokeEndpointAsync"],
     "Open Inference Protocol v2": [
         "`GET /v2`, `GET /v2/health/live`, `GET /v2/health/ready`",
         "`GET /v2/models/ENDPOINT`, `GET …/ready`, `POST …/infer`, each also of one variant: "

@@ -14,6 +14,7 @@ from tests.end_to_end.conftest import Platform
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     "tutorial/first-model.md",
+    "how-to/asynchronous-endpoints.md",
     "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/input-modes.md",
