@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     "tutorial/first-model.md",
     "how-to/asynchronous-endpoints.md",
+    "how-to/batch-transform.md",
     "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/input-modes.md",

@@ -41,7 +41,8 @@ from tidemill.store.sql import SqlStore
 
 ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
 COMMANDS = {
-    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}") for kind in ("train", "serve")
+    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}")
+    for kind in ("train", "transform", "serve")
 }
 
 

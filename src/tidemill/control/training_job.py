@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from tidemill import registry
-from tidemill.control.plan import training_job as plan
+from tidemill.control import job as jobs
+from tidemill.control.job import Work
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, NotFound
 from tidemill.spec.channel import Channel
@@ -29,26 +29,12 @@ def create(
     tags: Mapping[str, str],
 ) -> Row:
     """Write a job down as InProgress/Starting; raises Conflict when the name is taken."""
-    place = home.jobs / job.region / f"{job.name}-{secrets.token_hex(4)}"
-    state = plan.begin(str(place), verbs.clock())
-    document = {"request": dict(request), "spec": asdict(job), "state": state.to_document()}
-    return verbs.create(KIND, job.region, job.name, document, JobStatus.IN_PROGRESS.value, tags)
+    return jobs.create(verbs, home, KIND, asdict(job), request, tags)
 
 
 def stop(verbs: Verbs, region: str, name: str) -> Row:
     """Ask a job to end early, keeping what it has learned; raises NotFound, Conflict when over."""
-
-    def stopping(row: Row) -> Row:
-        status = JobStatus(row.status)
-        if status is JobStatus.STOPPING:
-            return row
-        if status.is_final:
-            raise Conflict("a training job that runs", got=row.status, do="It is over already.")
-        state = plan.stop(plan.from_document(row.document["state"]), "Stopped", verbs.clock())
-        document = {**row.document, "state": state.to_document()}
-        return replace(row, status=JobStatus.STOPPING.value, document=document)
-
-    return verbs.change(KIND, region, name, stopping)
+    return jobs.stop(verbs, KIND, region, name)
 
 
 def delete(verbs: Verbs, region: str, name: str) -> None:
@@ -72,14 +58,12 @@ def spec(row: Row) -> TrainingJob:
     return TrainingJob(**fields)
 
 
-def hosts(job: TrainingJob) -> list[str]:
-    """Names of its workers, sorted as resourceconfig.json wants them."""
-    return sorted(f"algo-{i}" for i in range(1, job.instances + 1))
-
-
-def shared(state: plan.JobState) -> Path:
-    """The directory where the hosts of a job meet."""
-    return Path(state.home) / "shared"
+def work(row: Row) -> Work:
+    """What its workers do."""
+    job = spec(row)
+    hosts = jobs.hosts(job.instances)
+    task = partial(jobs.task, "train", asdict(job), hosts)
+    return Work(hosts, job.max_seconds, partial(problem, job), task)
 
 
 def problem(job: TrainingJob) -> str | None:
@@ -89,17 +73,3 @@ def problem(job: TrainingJob) -> str | None:
     except NotFound as error:
         return f"ClientError: {error}"
     return None
-
-
-def task(job: TrainingJob, state: plan.JobState, host: str, home: Home) -> dict[str, Any]:
-    """The task.json of one worker of a job."""
-    return {
-        "kind": "train",
-        "job": asdict(job),
-        "host": host,
-        "hosts": hosts(job),
-        "shared": str(shared(state)),
-        "buckets": str(home.buckets),
-        "wake": str(home.socket("control")),
-        "attempt": state.attempts.get(host, 0) + 1,
-    }

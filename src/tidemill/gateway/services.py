@@ -10,7 +10,14 @@ from tidemill.gateway.autoscaling import operations as autoscaling
 from tidemill.gateway.call import Handler
 from tidemill.gateway.cloudwatch import operations as cloudwatch
 from tidemill.gateway.logs import operations as logs
-from tidemill.gateway.resources import endpoint, endpoint_config, model, tags, training_job
+from tidemill.gateway.resources import (
+    endpoint,
+    endpoint_config,
+    model,
+    tags,
+    training_job,
+    transform_job,
+)
 from tidemill.gateway.wire.errors import DOCUMENTATION, VALIDATION, Fault
 from tidemill.gateway.wire.model import Operation, Service, service
 
@@ -57,6 +64,7 @@ SAGEMAKER = Spoken(
     "Amazon SageMaker",
     {
         **training_job.OPERATIONS,
+        **transform_job.OPERATIONS,
         **model.OPERATIONS,
         **endpoint_config.OPERATIONS,
         **endpoint.OPERATIONS,

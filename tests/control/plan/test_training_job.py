@@ -193,6 +193,15 @@ def test_a_workers_own_words_are_the_message() -> None:
     assert state.transitions[-1]["StatusMessage"] == "pass 1 of 3"
 
 
+def test_a_failure_that_is_told_fails_the_job_once_all_have_ended() -> None:
+    told = [Event(3.0, "note", "failure", message=why) for why in ("first", "second")]
+    state = observe(running(), told)
+    one = step(state, {"algo-1": DONE})
+    assert (one.status, one.effects) == ("InProgress", ())
+    both = step(one.state, {"algo-2": DONE})
+    assert (both.status, both.state.failure) == ("Failed", "first")
+
+
 def test_metrics_keep_their_last_value_and_first_place() -> None:
     told = [("a", 1.0), ("b", 2.0), ("a", 3.0)]
     state = observe(running(), [Event(float(i), "metric", n, v) for i, (n, v) in enumerate(told)])

@@ -1,4 +1,4 @@
-"""What a training job needs next: a decision, not an action."""
+"""What a job of workers (training, batch transform) needs next: a decision, not an action."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ outside a few times within seconds gets another chance, what dies of itself does
 STAGES = ("Starting", "Downloading", "Training", "Uploading")
 MESSAGES = {
     "Starting": "Launching requested ML instances",
-    "Pending": "Waiting for other training jobs to end: no more workers can run at once here",
+    "Pending": "Waiting for other jobs to end: no more workers can run at once here",
     "Restarting": "The worker died; starting it again from its last checkpoint",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
@@ -138,6 +138,8 @@ def plan(
     if state.stop is not None:
         return _wind_down(state, now)
     if all(host in state.exits for host in hosts):
+        if state.failure is not None:  # as a worker told, so that the others could go on
+            return _end(state, JobStatus.FAILED, "Failed", now, failure=state.failure)
         return _end(state, JobStatus.COMPLETED, "Completed", now)
     if not has_room and not state.has_begun:
         return Step(JobStatus.IN_PROGRESS.value, _wait(state, now))
@@ -253,7 +255,11 @@ def _progress(state: JobState, event: Event) -> JobState:
 
 
 def _note(state: JobState, event: Event) -> JobState:
-    return replace(state, artifact=event.message) if event.name == "artifact" else state
+    if event.name == "artifact":
+        return replace(state, artifact=event.message)
+    if event.name == "failure":
+        return replace(state, failure=state.failure or event.message)
+    return state
 
 
 _OBSERVERS = {"status": _status, "metric": _metric, "progress": _progress, "note": _note}

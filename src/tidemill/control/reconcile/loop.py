@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from tidemill.control import alarm, endpoint, training_job
+from tidemill.control import alarm, endpoint
 from tidemill.control.health import Health
 from tidemill.control.plan import endpoint as endpoint_plan
 from tidemill.control.plan import fleet
@@ -23,7 +23,7 @@ from tidemill.control.plan import training_job as job_plan
 from tidemill.control.plan.queue import Room
 from tidemill.control.plan.step import Step
 from tidemill.control.reconcile import endpoint as endpoint_step
-from tidemill.control.reconcile import training_job as job_step
+from tidemill.control.reconcile import job as job_step
 from tidemill.control.reconcile.duty import Duties, Duty
 from tidemill.control.routes import Routes
 from tidemill.control.verbs import Verbs
@@ -54,7 +54,7 @@ EndpointStep = Step[fleet.EndpointState]
 class Reconciler:
     """One round is ``tick``; ``run`` goes round until it is told to stop.
 
-    most_workers: of training jobs that may run at once; other jobs wait for their turn
+    most_workers: of jobs that may run at once; other jobs wait for their turn
     duties: what else is done from time to time, between rounds
     """
 
@@ -92,7 +92,7 @@ class Reconciler:
     def tick(self) -> bool:
         """Bring every job and endpoint one step further; whether all are where they should be."""
         store = self._verbs.store
-        jobs = store.unfinished(training_job.KIND, _UNFINISHED_JOBS)
+        jobs = [r for kind in job_step.KINDS for r in store.unfinished(kind, _UNFINISHED_JOBS)]
         self._jobs(jobs)
         steps = [
             (row, self._step(row, self._endpoint))
@@ -109,8 +109,8 @@ class Reconciler:
     def _jobs(self, rows: Sequence[Row]) -> None:
         """Those that run first: where one of them has just ended another may begin."""
         room = Room(self._most_workers)
-        for row in sorted(rows, key=job_step.waits):  # which keeps the older before the younger
-            has_room = not job_step.waits(row) or room.fits(training_job.spec(row).instances)
+        for row in sorted(rows, key=lambda r: (job_step.waits(r), r.serial)):  # the older first
+            has_room = not job_step.waits(row) or room.fits(job_step.size(row))
             step = self._step(row, partial(self._job, has_room=has_room))
             self._write(row, step)
             room.take(job_step.busy(row, step))

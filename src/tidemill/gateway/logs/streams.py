@@ -12,7 +12,11 @@ from tidemill.spec.home import WorkerHome
 from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Query, Row
 
-JOBS = "/aws/sagemaker/TrainingJobs"
+JOBS = {
+    "/aws/sagemaker/TrainingJobs": "training_job",
+    "/aws/sagemaker/TransformJobs": "transform_job",
+}
+"""Log group → kind of job."""
 ENDPOINTS = "/aws/sagemaker/Endpoints/"
 
 
@@ -33,13 +37,13 @@ class Stream:
 def groups(call: Call) -> list[str]:
     """All log groups, sorted; an endpoint's is there from its creation on."""
     endpoints = sorted(ENDPOINTS + row.name for row in _rows(call, "endpoint"))
-    return [*endpoints, JOBS]
+    return [*endpoints, *JOBS]
 
 
 def of_group(call: Call, group: str, prefix: str = "") -> list[Stream] | None:
     """The streams of a group whose names begin so, sorted; None when there is no such group."""
-    if group == JOBS:
-        streams = [s for row in _jobs(call, prefix) for s in _of_job(row)]
+    if group in JOBS:
+        streams = [s for row in _jobs(call, JOBS[group], prefix) for s in _of_job(group, row)]
     elif group.startswith(ENDPOINTS):
         row = call.verbs.store.get("endpoint", call.region, group.removeprefix(ENDPOINTS))
         if row is None:
@@ -50,13 +54,13 @@ def of_group(call: Call, group: str, prefix: str = "") -> list[Stream] | None:
     return sorted((s for s in streams if s.name.startswith(prefix)), key=lambda s: s.name)
 
 
-def _jobs(call: Call, prefix: str) -> Iterator[Row]:
+def _jobs(call: Call, kind: str, prefix: str) -> Iterator[Row]:
     """Names hold no slash, so a prefix with one names its job."""
     name, slash, _ = prefix.partition("/")
     if not slash:
-        yield from _rows(call, "training_job")
+        yield from _rows(call, kind)
         return
-    row = call.verbs.store.get("training_job", call.region, name)
+    row = call.verbs.store.get(kind, call.region, name)
     if row is not None:
         yield row
 
@@ -71,14 +75,14 @@ def _rows(call: Call, kind: str) -> Iterator[Row]:
             return
 
 
-def _of_job(row: Row) -> Iterator[Stream]:
+def _of_job(group: str, row: Row) -> Iterator[Stream]:
     state = row.document["state"]
     home, over = Path(state["home"]), JobStatus(row.status).is_final
     for number in range(1, row.document["spec"]["instances"] + 1):
         log = WorkerHome(home / f"algo-{number}").log
         if log.exists():
             name = f"{row.name}/algo-{number}-{int(row.created)}"
-            yield Stream(JOBS, name, log, state.get("started") or row.created, over)
+            yield Stream(group, name, log, state.get("started") or row.created, over)
 
 
 def _of_endpoint(row: Row) -> list[Stream]:

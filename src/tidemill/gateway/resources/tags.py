@@ -8,12 +8,28 @@ from typing import Any
 
 from tidemill.errors import NotFound
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import endpoint, endpoint_config, model, noun, training_job
+from tidemill.gateway.resources import (
+    endpoint,
+    endpoint_config,
+    model,
+    noun,
+    training_job,
+    transform_job,
+)
 from tidemill.gateway.wire.errors import Fault, invalid
 
 PAGE = 50
 _ARN = re.compile(r"arn:aws:sagemaker:([a-z0-9-]+):([0-9]{12}):([a-z-]+)/(\S+)")
-_NOUNS = {n.kind: n for n in (training_job.NOUN, model.NOUN, endpoint_config.NOUN, endpoint.NOUN)}
+_NOUNS = {
+    n.kind: n
+    for n in (
+        training_job.NOUN,
+        transform_job.NOUN,
+        model.NOUN,
+        endpoint_config.NOUN,
+        endpoint.NOUN,
+    )
+}
 
 
 def add(call: Call) -> dict[str, Any]:

@@ -1,19 +1,31 @@
-"""One step of one training job: look at its workers, plan, act."""
+"""One step of one job, of whatever kind: look at its workers, plan, act."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tidemill.control import training_job
+from tidemill.control import training_job, transform_job
+from tidemill.control.job import Work, shared
 from tidemill.control.plan import training_job as plan
 from tidemill.control.plan.step import Seen, Start, Step
 from tidemill.control.workers import Workers
 from tidemill.spec.home import Home, WorkerHome
 from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Row
+
+KINDS: Mapping[str, Callable[[Row], Work]] = {
+    training_job.KIND: training_job.work,
+    transform_job.KIND: transform_job.work,
+}
+"""What the workers of each kind of job do."""
+
+
+def size(row: Row) -> int:
+    """How many workers the job has."""
+    return len(KINDS[row.kind](row).hosts)
 
 
 def waits(row: Row) -> bool:
@@ -27,7 +39,7 @@ def busy(row: Row, step: Step[plan.JobState] | None) -> int:
         step = Step(row.status, plan.from_document(row.document["state"]))
     if JobStatus(step.status).is_final or not step.state.has_begun:
         return 0
-    return training_job.spec(row).instances - len(step.state.exits)
+    return size(row) - len(step.state.exits)
 
 
 def advance(
@@ -37,8 +49,8 @@ def advance(
 
     has_room: whether a job that has not begun may do so
     """
-    job = training_job.spec(row)
-    hosts = training_job.hosts(job)
+    work = KINDS[row.kind](row)
+    hosts = work.hosts
     # Ends before events: whatever a worker told before it ended is then taken in with its end.
     old = plan.from_document(row.document["state"])
     known = _adopt(old, hosts, workers, now)
@@ -48,16 +60,16 @@ def advance(
         JobStatus(row.status),
         state,
         hosts=hosts,
-        max_seconds=job.max_seconds,
+        max_seconds=work.max_seconds,
         seen=seen,
-        problem=None if old.attempts else training_job.problem(job),
+        problem=None if old.attempts else work.problem(),
         now=now,
         has_room=has_room,
     )
     state = step.state
     for effect in step.effects:
         if isinstance(effect, Start):
-            task = training_job.task(job, state, effect.worker, home)
+            task = work.task(state, effect.worker, home)
             Path(task["shared"]).mkdir(parents=True, exist_ok=True)
             handle = workers.start(_place(state, effect.worker), task)
             state = plan.launched(state, effect.worker, handle, now)
@@ -69,11 +81,11 @@ def advance(
     return replace(step, state=state, changed=changed)
 
 
-def _clear(state: plan.JobState, hosts: list[str]) -> None:
+def _clear(state: plan.JobState, hosts: Sequence[str]) -> None:
     """Remove what only a running job needs; its links would keep deleted objects on the disk."""
     homes = [WorkerHome(_place(state, host)) for host in hosts]
-    used = [place for home in homes for place in (home.data, home.checkpoints)]
-    for place in (*used, training_job.shared(state)):
+    used = [place for home in homes for place in (home.data, home.checkpoints, home.model)]
+    for place in (*used, shared(state)):
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -81,7 +93,9 @@ def _place(state: plan.JobState, host: str) -> Path:
     return Path(state.home) / host
 
 
-def _adopt(state: plan.JobState, hosts: list[str], workers: Workers, now: float) -> plan.JobState:
+def _adopt(
+    state: plan.JobState, hosts: Sequence[str], workers: Workers, now: float
+) -> plan.JobState:
     """Take over workers that were started in the last moment of another control plane."""
     for host in hosts:
         if host not in state.handles and host not in state.exits:
@@ -91,7 +105,7 @@ def _adopt(state: plan.JobState, hosts: list[str], workers: Workers, now: float)
     return state
 
 
-def _look(state: plan.JobState, hosts: list[str], workers: Workers) -> dict[str, Seen]:
+def _look(state: plan.JobState, hosts: Sequence[str], workers: Workers) -> dict[str, Seen]:
     found = {}
     for host in hosts:
         if host in state.handles:
@@ -102,7 +116,7 @@ def _look(state: plan.JobState, hosts: list[str], workers: Workers) -> dict[str,
 
 
 def _listen(
-    state: plan.JobState, hosts: list[str], seen: Mapping[str, Seen], workers: Workers
+    state: plan.JobState, hosts: Sequence[str], seen: Mapping[str, Seen], workers: Workers
 ) -> plan.JobState:
     for host in hosts:
         has_new = True
