@@ -13,6 +13,7 @@ PARTS = {
     "router": "tidemill.router",
     "replica": "tidemill.workers.serve",
     "training worker": "tidemill.workers.train",
+    "transform worker": "tidemill.workers.transform",
 }
 
 

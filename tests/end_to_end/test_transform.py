@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.end_to_end import processes
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.test_capture import run
 from tidemill.sdk.train import train
@@ -124,3 +125,26 @@ def test_a_job_that_is_stopped_ends_as_stopped(platform: Platform, model: str) -
     transform(client, "stopped", "s3://batch/stopped")
     client.stop_transform_job(TransformJobName="stopped")
     assert wait(client, "stopped")["TransformJobStatus"] == "Stopped"
+
+
+@pytest.mark.serial
+def test_a_worker_that_is_killed_comes_back_and_goes_on(platform: Platform, model: str) -> None:
+    client, s3 = platform.connection.client("sagemaker"), platform.connection.client("s3")
+    for part in range(6):
+        s3.put_object(Bucket="batch", Key=f"many/{part}", Body=b"x,1,2\n" * 50_000)
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://batch/many/"}}
+    inputs = {"DataSource": source, "ContentType": "text/csv", "SplitType": "Line"}
+    single = {"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1}}
+    changes = {"TransformInput": inputs, "BatchStrategy": "SingleRecord", **single}
+    transform(client, "killed", "s3://batch/killed", **changes)
+    until = time.monotonic() + 30
+    while "Contents" not in s3.list_objects_v2(Bucket="batch", Prefix="killed/"):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert processes.kill("transform worker", platform.home) == 1
+    assert wait(client, "killed")["TransformJobStatus"] == "Completed"
+    bodies = {
+        s3.get_object(Bucket="batch", Key=f"killed/{part}.out")["Body"].read() for part in range(6)
+    }
+    assert len(bodies) == 1
+    assert bodies.pop().count(b"\n") == 50_000

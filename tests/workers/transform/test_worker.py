@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workers.places import BUCKET, KMEANS, Place, csv_bytes, start
-from tests.workers.serve.replicas import put_model
+from tests.workers.places import BUCKET, KMEANS, Place, csv_bytes, recordio_bytes, start
+from tests.workers.serve.replicas import LINES, RECORDIO, put_model
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.model import Container
 from tidemill.spec.transform_job import Processing, TransformJob
@@ -91,6 +91,26 @@ def test_gzip_and_manifests_are_read_and_outputs_may_lie_beside_the_inputs(place
     asked = replace(asked, input_uri=manifest, data_type="ManifestFile")
     assert run(place, asked) == []
     assert list(outputs(place, "in/x/")) == ["in/x/a.csv.gz", "in/x/a.csv.gz.out"]
+
+
+@pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
+def test_recordio_is_answered_as_csv_is(place: Place, strategy: str) -> None:
+    rows = np.array([[1, 2, 3], [10, 1, 0], [0, 19, 0]], np.float32)
+    place.put("in/rows", recordio_bytes(rows))
+    plain: dict[str, Any] = {"processing": Processing(), "strategy": strategy}
+    asked = job(place, content_type=RECORDIO, split="RecordIO", accept="text/csv", **plain)
+    assert run(place, asked) == []
+    lines = outputs(place)["out/rows.out"].splitlines()
+    assert [float(line.split(b",")[0]) for line in lines] == [0, 1, 2]
+
+
+def test_json_lines_are_joined_with_the_models_answers(place: Place) -> None:
+    place.put("in/rows", b'{"features":[10,1,0]}\n{"features":[0,19,0]}\n')
+    lines = {"content_type": LINES, "accept": LINES}
+    wanted = Processing(join=True, output_filter="$.SageMakerOutput")
+    assert run(place, job(place, processing=wanted, **lines)) == []
+    found = [json.loads(line) for line in outputs(place)["out/rows.out"].splitlines()]
+    assert [one["closest_cluster"] for one in found] == [1, 2]
 
 
 def test_a_bucket_that_is_not_there_is_said_before_anything_is_read(place: Place) -> None:
