@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -182,6 +186,62 @@ def test_a_request_waits_for_an_endpoint_that_is_away(
     replica.start()
     alone.routes(route("slow", replica, asynchronous=WANTED))
     wait_until(lambda: keys(buckets) == ["answers/a.out"])
+    replica.kill()
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A webhook that takes the second of its requests, and all after it."""
+
+    got: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(503 if len(self.got) == 1 else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_webhook_is_told_until_it_listens(
+    alone: Platform, buckets: Buckets, asker: Client
+) -> None:
+    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:done"
+    replica = alone.replica("r1")
+    wanted = replace(WANTED, success_topic=arn, error_topic=arn)
+    Hook.got.clear()
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/done?by=mail"
+        alone.home.topics.write_text(json.dumps({"done": url}))
+        alone.routes(route("slow", replica, asynchronous=wanted))
+        ask(asker, "s3://inputs/7", id="seven")
+        wait_until(lambda: len(Hook.got) == 2)
+        ask(asker, "s3://inputs/none", id="none")
+        wait_until(lambda: len(Hook.got) == 3)
+        server.shutdown()
+        thread.join()
+    first, second, third = Hook.got
+    assert first == second
+    assert {n: v for n, v in second.items() if not n.endswith("Time")} == {
+        "awsRegion": REGION,
+        "invocationStatus": "Completed",
+        "requestParameters": {
+            "contentType": "text/csv",
+            "endpointName": "slow",
+            "inputLocation": "s3://inputs/7",
+        },
+        "responseParameters": {
+            "contentType": "text/csv",
+            "outputLocation": "s3://outputs/answers/seven.out",
+        },
+        "inferenceId": "seven",
+        "eventVersion": "1.0",
+        "eventSource": "aws:sagemaker",
+        "eventName": "InferenceResult",
+    }
+    assert (third["invocationStatus"], third["inferenceId"]) == ("Failed", "none")
+    assert third["failureReason"].startswith("ClientError: the input")
     replica.kill()
 
 

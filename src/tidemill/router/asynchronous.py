@@ -21,6 +21,7 @@ from tidemill.errors import NotFound, TidemillError
 from tidemill.router.backlog import Backlog, Entry, Key
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
+from tidemill.router.notices import Notices, message
 from tidemill.router.queued import Outcome, Queued
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
@@ -71,6 +72,7 @@ class Dispatcher:
         self.size = self.load = 0
         self._backlog = Backlog(home.asynchronous)
         self._buckets = Buckets(home.buckets, sync=True)
+        self._notices = Notices(home.topics)
         self._fleet = fleet
         self._next_id = next_id
         self._clock = clock
@@ -109,6 +111,7 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(cancel_futures=True)
+        self._notices.close()
 
     # The queue
 
@@ -214,6 +217,9 @@ class Dispatcher:
             return False
         waiting.is_left = True  # should only the removal fail
         await self._in_thread(lambda: self._finish(entry, outcome))
+        topic = entry.error_topic if outcome.failure else entry.success_topic
+        about = message(entry, time.time(), outcome.failure, outcome.content_type)
+        self._notices.tell(topic, about)
         return True
 
     async def _outcome(self, entry: Entry) -> Outcome | None:

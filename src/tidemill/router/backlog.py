@@ -34,7 +34,7 @@ class Entry:
     name: its own, of all requests there ever are · id: the inference id · at: arrival, in epoch
     seconds · source: S3 URI of its input, or empty for ``body`` (in base64) · output, failure: S3
     URIs of the answer, and of the reason why there is none · ttl: seconds that it may wait
-    timeout: seconds that its answer may take
+    timeout: seconds that its answer may take · success_topic, error_topic: who is told, or empty
     """
 
     name: str
@@ -51,6 +51,8 @@ class Entry:
     attributes: str = ""
     ttl: int = LONGEST_TTL
     timeout: int = TIMEOUT
+    success_topic: str = ""
+    error_topic: str = ""
 
     @property
     def key(self) -> Key:

@@ -79,7 +79,10 @@ class Queued:
         self._end(None)
 
     def late(self, seconds: float) -> None:
-        self._count(500, perf_counter() - self.sent if self.sent else 0.0)
+        if not self.sent:  # no replica has had it
+            self._end(None)
+            return
+        self._count(500, perf_counter() - self.sent)
         why = f"the model must answer within {self._entry.timeout} s, InvocationTimeoutSeconds"
         self._end(Outcome(f"ModelError: {why}. Send fewer rows, or give it more time."))
 

@@ -137,4 +137,6 @@ def to_entry(
         attributes=headers.get(ATTRIBUTES, ""),
         ttl=int(headers.get(TTL, LONGEST_TTL)),
         timeout=int(headers.get(TIME, TIMEOUT)),
+        success_topic=wanted.success_topic,
+        error_topic=wanted.error_topic,
     )

@@ -60,6 +60,11 @@ class Home:
         return self.root / "async"
 
     @property
+    def topics(self) -> Path:
+        """JSON, written by people: names of SNS topics → webhooks on this machine."""
+        return self.root / "topics.json"
+
+    @property
     def logs(self) -> Path:
         """What the platform's own processes print."""
         return self.root / "logs"

@@ -66,7 +66,9 @@ def to_spec(call: Call) -> EndpointConfig:
         if named.count(one) > 1:
             raise invalid(f'The variant name "{one}" was non-unique within the request.')
     capture = data_capture.to_spec(call.request.get("DataCaptureConfig"))
-    queued = async_inference.to_spec(call.request.get("AsyncInferenceConfig"))
+    queued = async_inference.to_spec(
+        call.request.get("AsyncInferenceConfig"), call.platform.home.topics
+    )
     return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants, capture, queued)
 
 
