@@ -21,6 +21,7 @@ from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
 from tidemill.workers.serve.answers import Answers
 from tidemill.workers.serve.model import open_model
+from tidemill.workers.transform.by_row import by_row
 from tidemill.workers.transform.exchange import Exchange
 from tidemill.workers.transform.objects import Done, dealt
 from tidemill.workers.transform.run import Run, Stopped
@@ -63,7 +64,7 @@ def _transform(
     share = dealt(job, buckets, Path(task["shared"]), index)
     container = job.container
     model, declaration = open_model(home, buckets, container.model_uri, container.image)
-    answers = Answers(model, declaration, lambda text: print(text, flush=True))
+    answers = Answers(model, by_row(declaration), lambda text: print(text, flush=True))
     exchange = Exchange(job, answers, declaration.default_content_type)
     done = Done(home.root / "done")
     wrong = Run(job, buckets, exchange, done, desk, wants_to_stop).all(share)
