@@ -10,7 +10,8 @@ from tidemill.workers.serve.answers import Answer
 
 PIECE = 256 << 10
 """Bytes taken from the socket at a time: some hundred small requests."""
-LARGEST_FRAME = 1 << 28
+LARGEST_FRAME = (1 << 30) + (1 << 17)
+"""The largest input of an asynchronous request, with its head."""
 MOST_UNSENT = 8 << 20
 """Bytes of answers that may wait for a slow reader before no more is read from it."""
 
