@@ -52,6 +52,7 @@ class Loop:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)  # connections that were closed say so in the next rounds
 
         self.do(stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -98,18 +99,23 @@ class Replica:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
         buffer = bytearray()
-        while data := await reader.read(2**20):
-            buffer += data
-            frames, used = unpack(buffer)
-            del buffer[:used]
-            for frame in frames:
-                self.requests.append((frame.head, frame.body))
-                answer = self.answer(frame.head, frame.body)
-                if answer is not None:
-                    writer.write(pack(RESPONSE, frame.id, *answer))
-                else:
-                    self._owed.append((writer, frame))
-        writer.close()
+        try:
+            while data := await reader.read(2**20):
+                buffer += data
+                frames, used = unpack(buffer)
+                del buffer[:used]
+                for frame in frames:
+                    self._take(frame, writer)
+        finally:
+            writer.close()
+
+    def _take(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
+        self.requests.append((frame.head, frame.body))
+        answer = self.answer(frame.head, frame.body)
+        if answer is not None:
+            writer.write(pack(RESPONSE, frame.id, *answer))
+        else:
+            self._owed.append((writer, frame))
 
     def pay(self) -> None:
         """Answer now what was left unanswered."""
@@ -288,12 +294,14 @@ class Gateway:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                if not await self._answer(head, reader, writer):
-                    break
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                while True:
+                    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                    if not await self._answer(head, reader, writer):
+                        break
+        finally:
+            writer.close()
 
     async def _answer(
         self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
