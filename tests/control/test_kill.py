@@ -20,7 +20,7 @@ from tidemill.spec.endpoint_config import ProductionVariant
 from tidemill.store.base import Row
 
 ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS = 12
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from tidemill.spec.channel import Channel
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.training_job import TrainingJob
 
-KILLS, LEAST_KILLS = 12, 5
+KILLS, LEAST_KILLS = 8, 4
 DICE = np.random.default_rng(5)
 ROWS = (DICE.normal(size=(400_000, 8)) + DICE.integers(0, 9, (400_000, 1))).astype(np.float32)
 LABELS = (ROWS.sum(axis=1) > 32).astype(np.float32)
