@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,3 +180,27 @@ def test_a_config_needs_its_models(bench: Bench) -> None:
     config = EndpointConfig("c", "arn", REGION, (ProductionVariant("v", "none"),))
     with pytest.raises(NotFound, match="a model in us-east-1; got 'none'"):
         endpoint_config.create(bench.verbs, config, {}, {})
+
+
+def test_what_is_put_is_made_or_changed_whoever_is_faster(bench: Bench) -> None:
+    verbs, store = bench.verbs, bench.store
+
+    def made() -> Row:
+        return Row("model", REGION, "a", "there", 1.0, 1.0, {"n": 0})
+
+    def changed(row: Row) -> Row:
+        return replace(row, document={"n": row.document["n"] + 1})
+
+    def taken() -> Row:
+        bench.make()
+        return made()
+
+    def put(make: Callable[[], Row]) -> Row:
+        return verbs.put("model", REGION, "a", make=make, change=changed, arn=lambda _: "own")
+
+    assert put(taken).document == {"n": 1}, "somebody else made it first"
+    assert put(made).document == {"n": 2}
+    verbs.delete("model", REGION, "a")
+    assert put(made).document == {"n": 0}
+    assert verbs.delete("model", REGION, "a", arn=lambda _: "own").document == {"n": 0}
+    assert store.get("model", REGION, "a") is None

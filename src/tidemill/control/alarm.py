@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tidemill.control.verbs import Verbs
@@ -19,7 +21,6 @@ STATES = (OK, ALARM, INSUFFICIENT)
 UNCHECKED = "Unchecked: Initial alarm creation"
 MOST_HISTORY = 100
 """So many changes of an alarm's state are remembered, the newest."""
-_TRIES = 50
 _LOG = logging.getLogger(__name__)
 
 
@@ -34,6 +35,10 @@ def arn(verbs: Verbs, region: str, name: str) -> str:
     return f"arn:aws:cloudwatch:{region}:{verbs.account}:alarm:{name}"
 
 
+def _arn_of(verbs: Verbs, row: Row) -> str:
+    return arn(verbs, row.region, row.name)
+
+
 def put(
     verbs: Verbs, region: str, name: str, request: Mapping[str, Any], tags: Mapping[str, str]
 ) -> Row:
@@ -42,17 +47,17 @@ def put(
     tags: of a new one
     """
     now = verbs.clock()
-    for _ in range(_TRIES):
-        if verbs.store.get(KIND, region, name) is not None:
-            return verbs.change(KIND, region, name, lambda row: _with_rule(row, request, now))
+
+    def made() -> Row:
         first: Document = {"reason": UNCHECKED, "since": now, "configured": now, "history": []}
         document: Document = {"request": dict(request), "state": first}
-        row = Row(KIND, region, name, INSUFFICIENT, now, now, document)
-        try:
-            return verbs.store.insert(row, arn=arn(verbs, region, name), tags=tags)
-        except Conflict:  # somebody was faster: then theirs is changed
-            continue
-    raise Conflict(f"alarm {name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+        return Row(KIND, region, name, INSUFFICIENT, now, now, document)
+
+    def change(row: Row) -> Row:
+        return _with_rule(row, request, now)
+
+    own = partial(_arn_of, verbs)
+    return verbs.put(KIND, region, name, make=made, change=change, arn=own, tags=tags)
 
 
 def set_state(
@@ -69,13 +74,9 @@ def delete(verbs: Verbs, region: str, names: list[str]) -> None:
     missing = [name for name, row in rows.items() if row is None]
     if missing:
         raise NotFound(f"alarms in {region}", got=missing, do="DescribeAlarms lists them.")
-    for name, row in rows.items():
-        while row is not None:
-            try:
-                verbs.store.delete(row, arn=arn(verbs, region, name))
-                break
-            except Conflict:  # it has just changed its state
-                row = verbs.store.get(KIND, region, name)
+    for name in names:
+        with suppress(NotFound):  # gone meanwhile, or named twice
+            verbs.delete(KIND, region, name, arn=partial(_arn_of, verbs))
 
 
 def rule(request: Mapping[str, Any]) -> Rule:

@@ -6,19 +6,19 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from tidemill.control import endpoint, scaling_activity, scaling_policy, scheduled_action
 from tidemill.control.scaling_activity import Activity
 from tidemill.control.verbs import Verbs
-from tidemill.errors import Conflict, NotFound
+from tidemill.errors import NotFound
 from tidemill.store.base import Document, Row
 from tidemill.traffic.scaling import Scaled
 
 KIND, ACTIVE = "scalable_target", "Active"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _RESOURCE = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
-_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +78,19 @@ def register(
 
     tags: of a new one. Raises NotFound when there is no such variant.
     """
-    for _ in range(_TRIES):
-        if verbs.store.get(KIND, region, resource) is not None:
-            return change(verbs, region, resource, request)
+
+    def made() -> Row:
         found = count(verbs, region, resource)
         if found is None:
             raise NotFound("a variant of an endpoint", got=resource, do="DescribeEndpoint it.")
         now, (served, wanted) = verbs.clock(), found
         state = Target(f"0{secrets.token_hex(20)}", served.serial, Scaled(now, wanted, wanted))
         document = {"request": dict(request), "state": state.to_document()}
-        row = Row(KIND, region, resource, ACTIVE, now, now, document)
-        try:
-            return verbs.store.insert(row, arn=arn(verbs, row), tags=tags)
-        except Conflict:  # somebody was faster: then theirs is changed
-            continue
-    raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+        return Row(KIND, region, resource, ACTIVE, now, now, document)
+
+    change = partial(_changed, request=request)
+    put = partial(verbs.put, KIND, region, resource, make=made, change=change)
+    return put(arn=partial(arn, verbs), tags=tags)
 
 
 def change(verbs: Verbs, region: str, resource: str, request: Mapping[str, Any]) -> Row:
@@ -107,15 +105,7 @@ def deregister(verbs: Verbs, region: str, resource: str) -> None:
         scaling_policy.delete(verbs, policy)
     for action in scheduled_action.of(verbs, region, resource):
         scheduled_action.delete(verbs, action)
-    for _ in range(_TRIES):
-        row = verbs.describe(KIND, region, resource)
-        try:
-            verbs.store.delete(row, arn=arn(verbs, row))
-        except Conflict:  # it has just scaled
-            continue
-        _leave(verbs, row)
-        return
-    raise Conflict(f"{resource!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+    _leave(verbs, verbs.delete(KIND, region, resource, arn=partial(arn, verbs)))
 
 
 def _leave(verbs: Verbs, row: Row) -> None:

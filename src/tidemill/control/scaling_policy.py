@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from tidemill.control import alarm
+from tidemill.control import alarm, of_resource
 from tidemill.control.plan.metering import NAMESPACE
 from tidemill.control.verbs import Verbs
-from tidemill.errors import Conflict
+from tidemill.errors import NotFound
 from tidemill.store.base import Document, Row
 from tidemill.store.metrics import Series
 from tidemill.traffic.alarm import Rule
 from tidemill.traffic.scaling import COOLDOWN, Step, Stepping, Tracking
 
-KIND, ACTIVE = "scaling_policy", "Active"
+KIND, ACTIVE = "scaling_policy", of_resource.ACTIVE
 TRACKING, STEPPING = "TargetTrackingScaling", "StepScaling"
 TRACKED, STEPPED = "TargetTrackingScalingPolicyConfiguration", "StepScalingPolicyConfiguration"
 PREDEFINED: Mapping[str, tuple[str, str, int]] = {
@@ -30,7 +32,6 @@ PREDEFINED: Mapping[str, tuple[str, str, int]] = {
 """Of SageMaker's variants: the metric, its statistic, its period in seconds."""
 LOW_SECONDS = 15 * 60
 """A metric of any period must be low for so long."""
-_TRIES = 50
 
 
 def arn(verbs: Verbs, row: Row) -> str:
@@ -44,16 +45,12 @@ def arn(verbs: Verbs, row: Row) -> str:
 
 def find(verbs: Verbs, region: str, resource: str, name: str) -> Row | None:
     """The policy of that name of that resource."""
-    return verbs.store.get(KIND, region, f"{resource}/{name}")
+    return of_resource.find(verbs, KIND, region, resource, name)
 
 
 def of(verbs: Verbs, region: str, resource: str | None = None) -> list[Row]:
     """The policies of a resource, or all of a region, in order of name."""
-    rows = (row for row in verbs.store.unfinished(KIND, [ACTIVE]) if row.region == region)
-    return sorted(
-        (r for r in rows if resource in (None, r.document["request"]["ResourceId"])),
-        key=lambda row: row.name,
-    )
+    return of_resource.rows(verbs, KIND, region, resource)
 
 
 def put(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
@@ -69,16 +66,8 @@ def put(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
 def delete(verbs: Verbs, row: Row) -> None:
     """Remove it and the alarms that were made for it."""
     _forget_alarms(verbs, row)
-    for _ in range(_TRIES):
-        found = verbs.store.get(KIND, row.region, row.name)
-        if found is None:
-            return
-        try:
-            verbs.store.delete(found, arn=arn(verbs, found))
-            return
-        except Conflict:
-            continue
-    raise Conflict(f"{row.name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+    with suppress(NotFound):
+        verbs.delete(KIND, row.region, row.name, arn=partial(arn, verbs))
 
 
 def tracking(row: Row) -> Tracking:
@@ -129,18 +118,15 @@ def alarms(row: Row) -> dict[str, Rule]:
 
 
 def _written(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
-    name, now = f"{request['ResourceId']}/{request['PolicyName']}", verbs.clock()
-    for _ in range(_TRIES):
-        found = verbs.store.get(KIND, region, name)
-        if found is not None:
-            return verbs.change(KIND, region, name, lambda row: _changed(row, request))
+    name = f"{request['ResourceId']}/{request['PolicyName']}"
+
+    def made() -> Row:
+        now = verbs.clock()
         document: Document = {"request": dict(request), "state": {"id": str(uuid.uuid4())}}
-        row = Row(KIND, region, name, ACTIVE, now, now, document)
-        try:
-            return verbs.store.insert(row, arn=arn(verbs, row), tags={})
-        except Conflict:  # somebody was faster: then theirs is changed
-            continue
-    raise Conflict(f"policy {name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+        return Row(KIND, region, name, ACTIVE, now, now, document)
+
+    change = partial(_changed, request=request)
+    return verbs.put(KIND, region, name, make=made, change=change, arn=partial(arn, verbs))
 
 
 def _changed(row: Row, request: Mapping[str, Any]) -> Row:

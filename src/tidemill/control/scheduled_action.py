@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from tidemill.control import of_resource
 from tidemill.control.verbs import Verbs
-from tidemill.errors import Conflict, Invalid
+from tidemill.errors import Invalid, NotFound
 from tidemill.store.base import Document, Row
 from tidemill.traffic.schedule import parse
 
-KIND, ACTIVE = "scheduled_action", "Active"
-_TRIES = 50
+KIND, ACTIVE = "scheduled_action", of_resource.ACTIVE
 
 
 def arn(verbs: Verbs, row: Row) -> str:
@@ -27,16 +29,12 @@ def arn(verbs: Verbs, row: Row) -> str:
 
 def find(verbs: Verbs, region: str, resource: str, name: str) -> Row | None:
     """The action of that name of that resource."""
-    return verbs.store.get(KIND, region, f"{resource}/{name}")
+    return of_resource.find(verbs, KIND, region, resource, name)
 
 
 def of(verbs: Verbs, region: str, resource: str | None = None) -> list[Row]:
     """The actions of a resource, or all of a region, in order of name."""
-    rows = (row for row in verbs.store.unfinished(KIND, [ACTIVE]) if row.region == region)
-    return sorted(
-        (r for r in rows if resource in (None, r.document["request"]["ResourceId"])),
-        key=lambda row: row.name,
-    )
+    return of_resource.rows(verbs, KIND, region, resource)
 
 
 def put(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
@@ -47,31 +45,20 @@ def put(verbs: Verbs, region: str, request: Mapping[str, Any]) -> Row:
         raise Invalid(
             "a schedule that has times to come", got=request["Schedule"], do="Choose a later one."
         )
-    for _ in range(_TRIES):
-        if verbs.store.get(KIND, region, name) is not None:
-            return verbs.change(KIND, region, name, lambda row: _changed(row, request, now, due))
+
+    def made() -> Row:
         state = {"id": str(uuid.uuid4()), "since": now, "next": due}
         document: Document = {"request": dict(request), "state": state}
-        row = Row(KIND, region, name, ACTIVE, now, now, document)
-        try:
-            return verbs.store.insert(row, arn=arn(verbs, row), tags={})
-        except Conflict:  # somebody was faster: then theirs is changed
-            continue
-    raise Conflict(f"action {name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+        return Row(KIND, region, name, ACTIVE, now, now, document)
+
+    change = partial(_changed, request=request, now=now, due=due)
+    return verbs.put(KIND, region, name, make=made, change=change, arn=partial(arn, verbs))
 
 
 def delete(verbs: Verbs, row: Row) -> None:
     """Remove it; it may be gone."""
-    for _ in range(_TRIES):
-        found = verbs.store.get(KIND, row.region, row.name)
-        if found is None:
-            return
-        try:
-            verbs.store.delete(found, arn=arn(verbs, found))
-            return
-        except Conflict:
-            continue
-    raise Conflict(f"{row.name!r} to hold still", got=f"{_TRIES} changes", do="Try again.")
+    with suppress(NotFound):
+        verbs.delete(KIND, row.region, row.name, arn=partial(arn, verbs))
 
 
 def next_time(request: Mapping[str, Any], since: float, now: float) -> float | None:

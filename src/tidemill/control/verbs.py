@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from tidemill.errors import Conflict, NotFound
@@ -85,26 +86,59 @@ class Verbs:
                 continue
             self.wake()
             return done
-        raise Conflict(
-            f"{kind} {name!r} to hold still", got=f"{_TRIES} changes meanwhile", do="Try again."
-        )
+        raise _restless(kind, name)
+
+    def put(
+        self,
+        kind: str,
+        region: str,
+        name: str,
+        *,
+        make: Callable[[], Row],
+        change: Callable[[Row], Row],
+        arn: Callable[[Row], str],
+        tags: Mapping[str, str] | None = None,
+    ) -> Row:
+        """Put ``change(row)`` in place of the row, or ``make()`` where there is none.
+
+        tags: of a new one. Both functions may run more than once, and may raise to refuse.
+        """
+        for _ in range(_TRIES):
+            if self.store.get(kind, region, name) is not None:
+                with suppress(NotFound):  # gone meanwhile
+                    return self.change(kind, region, name, change)
+            row = make()
+            try:
+                done = self.store.insert(row, arn=arn(row), tags=tags)
+            except Conflict:  # somebody was faster: then theirs is changed
+                continue
+            self.wake()
+            return done
+        raise _restless(kind, name)
 
     def delete(
-        self, kind: str, region: str, name: str, check: Callable[[Row], None] | None = None
+        self,
+        kind: str,
+        region: str,
+        name: str,
+        check: Callable[[Row], None] | None = None,
+        *,
+        arn: Callable[[Row], str] | None = None,
     ) -> Row:
-        """Remove it with its tags, and return what it was; raises NotFound, and what check does."""
+        """Remove it with its tags, and return what it was; raises NotFound, and what check does.
+
+        arn: of a row, where it is not SageMaker's
+        """
         for _ in range(_TRIES):
             row = self.describe(kind, region, name)
             if check is not None:
                 check(row)
             try:
-                self.store.delete(row, arn=self.arn(kind, region, name))
+                self.store.delete(row, arn=arn(row) if arn else self.arn(kind, region, name))
             except Conflict:
                 continue
             return row
-        raise Conflict(
-            f"{kind} {name!r} to hold still", got=f"{_TRIES} changes meanwhile", do="Try again."
-        )
+        raise _restless(kind, name)
 
     def find(self, arn: str) -> Row:
         """The row that an ARN names; raises NotFound."""
@@ -137,3 +171,9 @@ class Verbs:
             tags = fn(self.store.tags(arn))
             self.store.set_tags(arn, tags)
         return tags
+
+
+def _restless(kind: str, name: str) -> Conflict:
+    return Conflict(
+        f"{kind} {name!r} to hold still", got=f"{_TRIES} changes meanwhile", do="Try again."
+    )
