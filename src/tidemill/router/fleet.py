@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -266,7 +267,7 @@ class Fleet:
         self._weeded = now
         for key, line in list(self.busy.items()):
             if (live := self._routes.get(key)) is not None:
-                for call in line.weed(lambda call, live=live: now >= _until(call, live)):  # type: ignore[misc]
+                for call in line.weed(partial(_is_over, live=live, now=now)):
                     self._give_up(call, live, now)
 
     def _give_up(self, call: Call, live: LiveRoute, now: float) -> None:
@@ -382,6 +383,10 @@ class Fleet:
             self._bell.sendto(b"wake", self._control)
         except OSError:
             log.debug("the control plane is away")
+
+
+def _is_over(call: Call, live: LiveRoute, now: float) -> bool:
+    return now >= _until(call, live)
 
 
 def _until(call: Call, live: LiveRoute) -> float:

@@ -27,7 +27,6 @@ PREFIX = "x-amzn-sagemaker-"
 TARGET, ATTRIBUTES = PREFIX + "target-variant", PREFIX + "custom-attributes"
 INFERENCE_ID = PREFIX + "inference-id"
 LONGEST_ATTRIBUTES = 1024
-LONGEST_ORIGINAL = 8192
 # Headers that ask for what no endpoint here has; to ignore them would answer another question.
 UNMET = {
     PREFIX + "target-model": "TargetModel, which needs a multi-model endpoint",
@@ -236,7 +235,7 @@ class Invocation(Exchange):
 
     def _model_error(self, status: int, body: bytes) -> None:
         self._count(status, perf_counter() - self.sent)
-        original = body[:LONGEST_ORIGINAL].decode("utf-8", "replace")
+        original = body[: refusals.LONGEST_ORIGINAL].decode("utf-8", "replace")
         kind = "client" if 400 <= status < 500 else "server"
         message = (
             f'Received {kind} error ({status}) from primary with message "{original}". '

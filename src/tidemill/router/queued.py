@@ -11,8 +11,6 @@ from tidemill.router.backlog import Entry
 from tidemill.router.call import Live
 from tidemill.spec.frame import REQUEST, pack
 
-LONGEST_ORIGINAL = 8192
-
 
 class Outcome(NamedTuple):
     """How a request ends: with a reason why it has no answer, or with the answer."""
@@ -102,5 +100,5 @@ class Queued:
 def refused(status: int, original: str) -> str:
     """The model's own words, after AWS's."""
     kind = "client" if status < 500 else "server"
-    said = original[:LONGEST_ORIGINAL]
+    said = original[: refusals.LONGEST_ORIGINAL]
     return f'ModelError: Received {kind} error ({status}) from primary with message "{said}".'

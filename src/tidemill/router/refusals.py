@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+LONGEST_ORIGINAL = 8192
+"""So much is told of what a model answered in place of a prediction."""
+
 
 def not_found(endpoint: str, account: str) -> str:
     """AWS's words, which clients look for."""
