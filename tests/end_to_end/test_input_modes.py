@@ -16,7 +16,6 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from tests.end_to_end.conftest import Platform
-from tidemill import registry
 from tidemill.data.recordio.encode import records
 
 pytestmark = pytest.mark.slow
@@ -206,7 +205,6 @@ def test_what_cannot_go_together_makes_no_job(client: Callable[[str], Any]) -> N
         run(client, "never", "kmeans", "File", channel("lists/augmented.json", CSV, source=source))
 
 
-@pytest.mark.skipif("blazingtext" not in registry.BUILT_IN, reason="there is no such built-in yet")
 def test_an_augmented_manifest_of_texts_and_labels_makes_a_classifier(
     client: Callable[[str], Any],
 ) -> None:

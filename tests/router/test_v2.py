@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.router import stand_in
-from tests.router.stand_in import REGION, Client, Platform, Replica, raw, route
+from tests.router.stand_in import REGION, Client, Platform, Replica, raw, route, wait_until
 from tidemill.router.v2 import read
 from tidemill.spec.route import Route, Variant
 
@@ -105,6 +105,8 @@ def test_errors_are_in_the_protocol_s_form(replica: Replica, client: Client) -> 
 
 
 def test_readiness(platform: Platform, replica: Replica, client: Client) -> None:
+    # The router may be about to connect to the replica.
+    wait_until(lambda: client.request("GET", "/v2/models/mill/ready")[0] == 200)
     status, _, body = client.request("GET", "/v2/models/mill/ready")
     assert (status, json.loads(body)) == (200, {"name": "mill", "ready": True})
     status, _, body = client.request("GET", "/v2/models/away/ready")
