@@ -145,6 +145,8 @@ def task(row: Row, state: plan.EndpointState, id: str, home: Home) -> dict[str, 
         "image": variant.image,
         "model_uri": variant.model_uri,
         "environment": dict(variant.environment),
+        "containers": [asdict(container) for container in variant.containers],
+        "execution": variant.execution,
         "socket": str(socket_of(row, id, home)),
         "buckets": str(home.buckets),
         "wake": str(home.socket("control")),
@@ -194,7 +196,10 @@ def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deplo
         count=variant.instances,
         instance_type=variant.instance_type,
         routing=variant.routing,
+        shadow=variant.shadow,
         problem=_problem(served),
+        containers=served.containers,
+        execution=served.execution,
     )
 
 

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from tidemill.auth.refusal import Refusal
 from tidemill.auth.sigv4 import verify
-from tidemill.router import answers, refusals
+from tidemill.router import answers, refusals, targets
 from tidemill.router.call import Live
 from tidemill.router.capture import Tap
 from tidemill.router.clock import Clock
@@ -29,8 +29,6 @@ INFERENCE_ID = PREFIX + "inference-id"
 LONGEST_ATTRIBUTES = 1024
 # Headers that ask for what no endpoint here has; to ignore them would answer another question.
 UNMET = {
-    PREFIX + "target-model": "TargetModel, which needs a multi-model endpoint",
-    PREFIX + "target-container-hostname": "TargetContainerHostname, which needs several containers",
     PREFIX + "inference-component": "InferenceComponentName, which needs inference components",
     PREFIX + "session-id": "SessionId, which needs stateful sessions",
     PREFIX + "enable-explanations": "EnableExplanations, which needs an explainer",
@@ -164,7 +162,7 @@ class Invocation(Exchange):
             return not_built(self._asked.operation)
         if size > route.max_body:
             return too_long(f"{size} bytes", route.max_body)
-        return self._unmet()
+        return self._unmet() or self._misdirected(route)
 
     def _unmet(self) -> str:
         """What its headers ask for that no endpoint here has, or nothing."""
@@ -173,8 +171,12 @@ class Invocation(Exchange):
             return too_long_attributes(len(headers[ATTRIBUTES]))
         for name in headers:
             if name.startswith(PREFIX) and name in UNMET:
-                return unmet(UNMET[name])
+                return refusals.unmet(UNMET[name])
         return ""
+
+    def _misdirected(self, route: Route) -> str:
+        """What is wrong with the model of its endpoint's that it names, or nothing."""
+        return targets.problem(route, self._headers)
 
     def _send(self, route: Route, body: bytes) -> None:
         headers, desk = self._headers, self._desk
@@ -183,7 +185,7 @@ class Invocation(Exchange):
         self.id = desk.next_id()
         head = (
             f"{headers.get('content-type', '')}\n{headers.get('accept', '')}\n"
-            f"{headers.get(ATTRIBUTES, '')}"
+            f"{headers.get(ATTRIBUTES, '')}{targets.line(headers)}"
         ).encode("latin-1")
         self.frame = pack(REQUEST, self.id, 0, head, body)
         desk.fleet.send(self)
@@ -301,10 +303,6 @@ def too_long_attributes(size: int) -> str:
         f"X-Amzn-SageMaker-Custom-Attributes must be at most {LONGEST_ATTRIBUTES} characters; "
         f"got {size}. Shorten it."
     )
-
-
-def unmet(what: str) -> str:
-    return f"The request names {what}: this endpoint has one model. Leave the parameter out."
 
 
 def not_built(operation: str) -> str:

@@ -72,6 +72,24 @@ def poisonous(endpoint: str) -> str:
     return f"Replicas of {endpoint} end when they get this request, so it is sent to no other."
 
 
+def unmet(what: str) -> str:
+    return f"The request names {what}: this endpoint has one model. Leave the parameter out."
+
+
+def untold(parameter: str, endpoint: str, known: Iterable[str] = ()) -> str:
+    names = ", ".join(known)
+    what = f"one of its containers: {names}" if names else "the model that is to answer"
+    return f"Endpoint {endpoint} needs {parameter}, which names {what}. Give it with the request."
+
+
+def no_container(wanted: str, endpoint: str, known: Iterable[str]) -> str:
+    names = ", ".join(known)
+    return (
+        f"TargetContainerHostname must be a container of endpoint {endpoint}; got {wanted!r}. "
+        f"It has: {names}."
+    )
+
+
 def late(seconds: float) -> str:
     return (
         "Your invocation timed out while waiting for a response from container primary: "

@@ -66,7 +66,7 @@ class Submission(Invocation):
     def _problem(self, route: Route, size: int) -> str:
         if route.asynchronous is None:
             return refusals.not_asynchronous(route.endpoint)
-        return self._unmet() or problem(self._headers, size)
+        return self._unmet() or self._misdirected(route) or problem(self._headers, size)
 
     def _send(self, route: Route, body: bytes) -> None:
         assert route.asynchronous is not None

@@ -121,6 +121,9 @@ class Inference(Invocation):
             self._headers[TARGET] = asked.version
         super()._send(route, body)
 
+    def _misdirected(self, route: Route) -> str:
+        return "" if self._model.what == READY else super()._misdirected(route)
+
     @property
     def _closes(self) -> bool:
         return not self.request.keep_alive

@@ -4,9 +4,17 @@ A frame is 16 bytes of header, the head, the body::
 
     u32 length of head and body · u32 id · u8 kind · u8 0 · u16 status · u32 head length
 
-A request's head holds three lines: content type, accept, custom attributes (empty when absent).
-A response's head holds two: content type, custom attributes. Many frames may be under way at once;
-answers carry the id of their request and may come in any order. Integers are little-endian.
+A request's head holds up to four lines: content type, accept, custom attributes, target (empty when
+absent). The target is the model of several that is to answer: TargetModel at multi-model endpoints,
+TargetContainerHostname where each container is asked directly. A response's head holds up to three:
+content type, custom attributes, and which containers had the request, each with its microseconds
+(``prepare=120;cluster=85``); the last named is the one that answered.
+
+A STREAM is a request whose answer may come in parts: any number of PART frames, each with a head as
+a RESPONSE has it, then a RESPONSE, which ends it; an error is a RESPONSE alone. A FEEDBACK carries
+labels for rows to an endpoint that learns, and is answered by a RESPONSE. Many frames may be under
+way at once; answers carry the id of their request and may come in any order, but parts of one
+answer in theirs. Integers are little-endian.
 """
 
 from __future__ import annotations
@@ -16,6 +24,7 @@ from dataclasses import dataclass
 
 HEADER = struct.Struct("<IIBBHI")
 REQUEST, RESPONSE, PING, PONG = 1, 2, 3, 4
+STREAM, PART, FEEDBACK = 5, 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,16 @@ class Frame:
     status: int
     head: bytes
     body: bytes
+
+    @property
+    def target(self) -> str:
+        """Which model of several a request is for, or empty.
+
+        >>> Frame(REQUEST, 1, 0, b"text/csv\\n\\n\\nblue", b"1,2").target
+        'blue'
+        """
+        lines = self.head.split(b"\n", 3)
+        return lines[3].decode("latin-1") if len(lines) > 3 else ""
 
 
 def pack(kind: int, id: int, status: int, head: bytes, body: bytes) -> bytes:

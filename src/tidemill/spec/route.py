@@ -22,6 +22,9 @@ class Variant:
     """weight: share of the traffic, relative · replicas: replica id → address (``unix:/…``, or
     ``tcp:host:port``) · timeout: seconds that a request may take · routing: which replica is next
     config: of the fleet, told while an update moves the traffic and the name stands for two
+    targets: hostnames of containers, where each request must name one · multi_model: each request
+    must name a model · shadow: it gets copies of production requests, ``weight`` of them (0 to 1)
+    max_concurrency: of a serverless variant, whose replicas come and go; 0 for any other
     """
 
     name: str
@@ -30,6 +33,10 @@ class Variant:
     timeout: float = TIMEOUT
     routing: str = LEAST_OUTSTANDING
     config: str = ""
+    targets: tuple[str, ...] = ()
+    multi_model: bool = False
+    shadow: bool = False
+    max_concurrency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,16 @@ def from_json(text: str) -> RoutingTable:
 
 
 def _route(document: Mapping[str, Any]) -> Route:
-    variants = tuple(Variant(**_known(Variant, v)) for v in document["variants"])
+    variants = tuple(_variant(v) for v in document["variants"])
     wanted = capture.from_document(document.get("capture"))
     queued = async_inference.from_document(document.get("asynchronous"))
     nested = {"variants": variants, "capture": wanted, "asynchronous": queued}
     return Route(**{**_known(Route, document), **nested})
+
+
+def _variant(document: Mapping[str, Any]) -> Variant:
+    targets = tuple(document.get("targets", ()))
+    return Variant(**{**_known(Variant, document), "targets": targets})
 
 
 def _known(kind: type[Route] | type[Variant], document: Mapping[str, Any]) -> dict[str, Any]:

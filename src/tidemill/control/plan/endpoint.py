@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from tidemill.control.plan import rollout, staff
-from tidemill.control.plan.fleet import EndpointState, Fleet
+from tidemill.control.plan.fleet import Deployed, EndpointState, Fleet
 from tidemill.control.plan.step import Seen, Start, Step, Stop
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.route import Route, Variant
@@ -63,16 +63,38 @@ def _shares(state: EndpointState) -> Iterator[tuple[Fleet, float]]:
 
 def _taking(state: EndpointState, fleet: Fleet, share: float) -> Iterator[Variant]:
     """A fleet that shares the traffic divides its part among its variants by weight."""
-    is_live = fleet.generation == state.generation
-    weights = [v.current_weight if is_live else v.weight for v in fleet.variants]
-    if share < 1.0:
-        total = sum(weights)
-        weights = [share * (w / total if total else 1.0 / len(weights)) for w in weights]
+    weights = _weights(fleet, share, is_live=fleet.generation == state.generation)
     moving = state.rollout is not None and state.rollout.share > 0.0
     config = fleet.config if moving else ""  # so that each fleet is measured by itself
     for variant, weight in zip(fleet.variants, weights, strict=True):
         addresses = _addresses(state, fleet, variant.name)
-        yield Variant(variant.name, weight, addresses, variant.timeout, variant.routing, config)
+        yield Variant(
+            variant.name,
+            weight,
+            addresses,
+            variant.timeout,
+            variant.routing,
+            config,
+            variant.targets,
+            variant.multi_model,
+            variant.shadow,
+        )
+
+
+def _weights(fleet: Fleet, share: float, *, is_live: bool) -> list[float]:
+    """Of a fleet's variants in the routing table: shadows get a part of the requests instead."""
+    weights = [v.current_weight if is_live else v.weight for v in fleet.variants]
+    taking = [w for v, w in zip(fleet.variants, weights, strict=True) if not v.shadow]
+    total = sum(taking)
+
+    def shown(variant: Deployed, weight: float) -> float:
+        if variant.shadow:
+            return min(1.0, weight / total) if total else float(weight > 0)
+        if share < 1.0:
+            return share * (weight / total if total else 1.0 / len(taking))
+        return weight
+
+    return [shown(v, w) for v, w in zip(fleet.variants, weights, strict=True)]
 
 
 def _addresses(state: EndpointState, fleet: Fleet, variant: str) -> dict[str, str]:

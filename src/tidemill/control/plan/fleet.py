@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from tidemill.spec import async_inference
+from tidemill.spec import async_inference, serverless
 from tidemill.spec import capture as data_capture
 from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
 from tidemill.spec.event import Event
+from tidemill.spec.model import DIRECT, MULTI, SERIAL, Container, names
 from tidemill.spec.route import LEAST_OUTSTANDING, TIMEOUT
+from tidemill.spec.serverless import Serverless
 from tidemill.traffic import rollout as moves
 from tidemill.traffic.rollout import Rollout
 
@@ -23,7 +25,10 @@ class Deployed:
     """One variant as resolved from its config and model: nothing is looked up later.
 
     weight, count: wanted · current_weight, current_count: in effect · problem: why it can never
-    run, or empty
+    run, or empty · containers: all of the model's, of which image, model_uri and environment are
+    the first one's; rows of before have none · execution: Serial or Direct · shadow: it gets copies
+    of requests, and its answers go nowhere · serverless: set where the count follows the requests;
+    current_serverless: the one in effect
     """
 
     name: str
@@ -38,13 +43,37 @@ class Deployed:
     current_weight: float = 0.0
     current_count: int = 0
     problem: str = ""
+    containers: tuple[Container, ...] = ()
+    execution: str = SERIAL
+    shadow: bool = False
+    serverless: Serverless | None = None
+    current_serverless: Serverless | None = None
 
     @property
     def timeout(self) -> float:
-        """Seconds that a request may take, as the container's environment says."""
-        told = self.environment.get(TIMEOUT_VARIABLE, "")
-        seconds = float(told) if told.isascii() and told.isdigit() else 0.0
-        return seconds if 0.0 < seconds <= LONGEST_TIMEOUT else TIMEOUT
+        """Seconds that a request may take, as the environment of a container says.
+
+        Of several that say so the most: it bounds the way through all of them.
+        """
+        told = [_seconds(c.environment) for c in self.containers] or [_seconds(self.environment)]
+        seconds = max(told) or TIMEOUT
+        return min(seconds, serverless.LONGEST_TIMEOUT) if self.serverless else seconds
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Hostnames, where each request must name one."""
+        return names(self.containers) if self.execution == DIRECT else ()
+
+    @property
+    def multi_model(self) -> bool:
+        """Whether each request must name a model."""
+        return any(one.mode == MULTI for one in self.containers)
+
+    @property
+    def max_concurrency(self) -> int:
+        """Requests that a serverless variant may have at once; 0 where there is no such bound."""
+        bounds = self.current_serverless or self.serverless
+        return bounds.max_concurrency if bounds else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +192,19 @@ def launched(state: EndpointState, id: str, handle: str, now: float) -> Endpoint
 def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
     """What of a fleet is more than a word or a number."""
     return {
-        "variants": tuple(Deployed(**d) for d in document["variants"]),
+        "variants": tuple(_deployed(d) for d in document["variants"]),
         "capture": data_capture.from_document(document.get("capture")),
         "asynchronous": async_inference.from_document(document.get("asynchronous")),
     }
+
+
+def _deployed(document: Mapping[str, Any]) -> Deployed:
+    containers = tuple(Container(**c) for c in document.get("containers", ()))
+    return Deployed(**{**document, "containers": containers})
+
+
+def _seconds(environment: Mapping[str, str]) -> float:
+    """How long a container may take, 0 when it does not say."""
+    told = environment.get(TIMEOUT_VARIABLE, "")
+    seconds = float(told) if told.isascii() and told.isdigit() else 0.0
+    return seconds if seconds <= LONGEST_TIMEOUT else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.control import model
@@ -10,7 +10,7 @@ from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import invalid
-from tidemill.spec.model import Container, Model
+from tidemill.spec.model import DIRECT, MULTI, SERIAL, SINGLE, Container, Model
 
 NOUN = Noun(
     "model",
@@ -49,7 +49,39 @@ def to_spec(call: Call) -> Model:
         )
     single = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
     containers = tuple(_container(c) for c in request.get("Containers", single))
-    return Model(name, call.arn(NOUN.kind, name), call.region, containers)
+    execution = request.get("InferenceExecutionConfig", {}).get("Mode", SERIAL)
+    if problem := _problem(containers, execution):
+        raise invalid(problem)
+    return Model(name, call.arn(NOUN.kind, name), call.region, containers, execution)
+
+
+def _problem(containers: Sequence[Container], execution: str) -> str:
+    """Why containers can not be one model, or nothing."""
+    hostnames = [one.hostname for one in containers]
+    named = [name for name in hostnames if name]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        return (
+            f"ContainerHostname must be unique among the containers of a model; got {twice[0]!r} "
+            "more than once. Give each a name of its own."
+        )
+    if len(containers) > 1 and 0 < len(named) < len(hostnames):
+        return (
+            "ContainerHostname must be given for all containers of a model, or for none; got "
+            f"{len(named)} of {len(hostnames)}. Name the others, too."
+        )
+    if execution == DIRECT and len(named) < max(len(containers), 2):
+        return (
+            "InferenceExecutionConfig.Mode Direct needs two containers or more, each with a "
+            f"ContainerHostname; got {len(named)} of them. Name them all, or use Serial."
+        )
+    several = [one for one in containers if one.mode == MULTI]
+    if len(several) > 1 or (several and execution == DIRECT):
+        return (
+            "Mode MultiModel is for one container of a model, and not with Direct execution; got "
+            f"{len(several)} of {len(containers)} containers. Make the others models of their own."
+        )
+    return ""
 
 
 def _container(sent: Mapping[str, Any]) -> Container:
@@ -58,6 +90,9 @@ def _container(sent: Mapping[str, Any]) -> Container:
         sent.get("Image", ""),
         sent.get("ModelDataUrl", source.get("S3Uri")),
         sent.get("Environment", {}),
+        sent.get("ContainerHostname", ""),
+        sent.get("Mode", SINGLE),
+        sent.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled") == "Enabled",
     )
 
 

@@ -20,8 +20,7 @@ from tidemill.storage.bucket import Buckets
 from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
-from tidemill.workers.serve.answers import Answers
-from tidemill.workers.serve.model import open_model
+from tidemill.workers.serve.choose import choose
 from tidemill.workers.serve.server import Server, listen
 
 assert one_thread
@@ -53,8 +52,7 @@ def _serve(
     home: WorkerHome, task: Mapping[str, Any], desk: Desk, told_to_stop: threading.Event
 ) -> None:
     buckets = Buckets(Path(task["buckets"]))
-    model, declaration = open_model(home, buckets, task.get("model_uri"), task["image"])
-    answers = Answers(model, declaration, lambda text: print(text, flush=True))
+    answers, said = choose(home, buckets, task, lambda text: print(text, flush=True))
     bell, ringer = socket.socketpair()
     ringer.setblocking(False)
     signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
@@ -67,7 +65,7 @@ def _serve(
     # What was loaded stays to the end: the collector need not look at it again and again.
     gc.freeze()
     desk.ready(text(where))
-    print(f"Serving {declaration.title} from {task['model_uri']} on {text(where)}", flush=True)
+    print(f"Serving {said} on {text(where)}", flush=True)
     server.run()
     if isinstance(where, Unix):
         Path(where.path).unlink(missing_ok=True)

@@ -63,7 +63,7 @@ def _transform(
     index = list(task["hosts"]).index(task["host"])
     share = dealt(job, buckets, Path(task["shared"]), index)
     container = job.container
-    model, declaration = open_model(home, buckets, container.model_uri, container.image)
+    model, declaration = open_model(home.model, buckets, container.model_uri, container.image)
     answers = Answers(model, by_row(declaration), lambda text: print(text, flush=True))
     exchange = Exchange(job, answers, declaration.default_content_type)
     done = Done(home.root / "done")
