@@ -1,4 +1,4 @@
-"""Messages of application/vnd.amazon.eventstream, as AWS's clients read answers in parts."""
+"""Messages of application/vnd.amazon.eventstream, as AWS's clients read answers in parts.
 
 A message is a prelude, its headers, the payload and a checksum; integers are big-endian::
 
