@@ -25,9 +25,9 @@ class Connection:
         self._inbox, self._outbox = bytearray(), bytearray()
 
     @property
-    def has_part(self) -> bool:
-        """Whether the beginning of a frame waits for its rest."""
-        return bool(self._inbox)
+    def is_amid(self) -> bool:
+        """Whether the beginning of a frame waits for its rest, or an answer for its reader."""
+        return bool(self._inbox or self._outbox)
 
     @property
     def has_unsent(self) -> bool:
@@ -63,6 +63,10 @@ class Connection:
                 ]
             )
         )
+
+    def beat(self) -> None:
+        """Say that answers are on their way. Raises ConnectionError when it is over."""
+        self._send(pack(PONG, 0, 0, b"", b""))
 
     def flush(self) -> None:
         """Send what is kept, as far as the socket takes it. Raises ConnectionError."""

@@ -19,25 +19,31 @@ from tidemill.workers.serve.connection import Connection
 DRAIN_SECONDS = 10.0
 QUIET_SECONDS = 0.1
 """So long nothing must come before a replica that is to end takes it that all was answered."""
+LOOK_SECONDS = 1.0
+"""How often one that answers some requests later looks for what is due, if no bell rings."""
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class Server:
     """Serves one listening stream socket until ``stop``, then drains.
 
-    bell: becomes readable when a signal came, so that waiting ends
+    answers: gives None for requests that are answered later · later: the answers that are due now
+    bell: becomes readable when a signal came or something is due, so that waiting ends
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        answers: Callable[[Sequence[Frame]], Sequence[Answer]],
+        answers: Callable[[Sequence[Frame]], Sequence[Answer | None]],
         bell: socket.socket,
         wants_to_stop: Callable[[], bool],
+        later: Callable[[], Sequence[tuple[Frame, Answer]]] | None = None,
     ) -> None:
         listener.setblocking(False)
         self._listener, self._answers, self._bell = listener, answers, bell
-        self._wants_to_stop = wants_to_stop
+        self._wants_to_stop, self._later = wants_to_stop, later
+        self._owed: dict[int, tuple[Frame, Connection]] = {}  # by id(frame)
+        self._beat = 0.0
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, _READ)
         self._selector.register(bell, _READ)
@@ -45,14 +51,15 @@ class Server:
 
     def run(self) -> None:
         """Serve until told to stop; then answer what has come, and return."""
+        patience = None if self._later is None else LOOK_SECONDS
         while not self._wants_to_stop():
-            self._turn(None)
+            self._turn(patience)
         self._selector.unregister(self._listener)
         self._listener.close()
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline:
             came = self._turn(QUIET_SECONDS)
-            if not came and not any(c.has_part or c.has_unsent for c in self._connections):
+            if not (came or self._owed or any(c.is_amid for c in self._connections)):
                 break
         for connection in list(self._connections):
             self._drop(connection)
@@ -73,6 +80,8 @@ class Server:
                     gathered.append((key.data, frames))
         if gathered:
             self._answer(gathered)
+        if self._later is not None:
+            self._pay(self._later())
         return bool(events)
 
     def _attend(self, connection: Connection, mask: int) -> list[Frame]:
@@ -89,13 +98,41 @@ class Server:
         answers = self._answers([frame for _, frames in gathered for frame in frames])
         at = 0
         for connection, frames in gathered:
-            try:
-                connection.answer(frames, answers[at : at + len(frames)])
-                if connection.has_unsent:
-                    self._listen_for(connection)
-            except OSError:
-                self._drop(connection)
+            mine = answers[at : at + len(frames)]
             at += len(frames)
+            if self._later is not None:
+                pairs = list(zip(frames, mine, strict=True))
+                self._owed |= {id(f): (f, connection) for f, answer in pairs if answer is None}
+                frames = [frame for frame, answer in pairs if answer is not None]
+            self._send(connection, frames, [answer for answer in mine if answer is not None])
+
+    def _send(
+        self, connection: Connection, frames: Sequence[Frame], answers: Sequence[Answer]
+    ) -> None:
+        try:
+            connection.answer(frames, answers)
+            if connection.has_unsent:
+                self._listen_for(connection)
+        except OSError:
+            self._drop(connection)
+
+    def _pay(self, due: Sequence[tuple[Frame, Answer]]) -> None:
+        """Send answers that come later; to those that wait on, a sign of life now and then."""
+        for frame, answer in due:
+            _, connection = self._owed.pop(id(frame), (frame, None))
+            if connection is not None:
+                self._send(connection, [frame], [answer])
+        now = time.monotonic()
+        if self._owed and now - self._beat >= LOOK_SECONDS:
+            self._beat = now
+            for connection in {connection for _, connection in self._owed.values()}:
+                self._beat_at(connection)
+
+    def _beat_at(self, connection: Connection) -> None:
+        try:
+            connection.beat()
+        except OSError:
+            self._drop(connection)
 
     def _accept(self) -> None:
         try:
@@ -117,6 +154,7 @@ class Server:
     def _drop(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.discard(connection)
+            self._owed = {k: v for k, v in self._owed.items() if v[1] is not connection}
             self._selector.unregister(connection.sock)
             connection.sock.close()
 
