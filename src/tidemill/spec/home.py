@@ -139,6 +139,11 @@ class WorkerHome:
         return self.root / "model"
 
     @property
+    def shelf(self) -> Path:
+        """What a replica of many models has counted (``spec.shelf_counts``), read by control."""
+        return self.root / "shelf.json"
+
+    @property
     def output(self) -> Path:
         return self.root / "output"
 

@@ -42,6 +42,7 @@ class Opened:
 class Storeroom:
     """prefix: S3 URI that the keys are relative to · image: of the algorithm of all the models
     directory: where they are unpacked, each to a directory of its own; what is in it is removed
+    complain, accept: see ``Answers``
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Storeroom:
         image: str,
         directory: Path,
         complain: Callable[[str], None],
+        accept: str = "",
     ) -> None:
         """Raises InvalidUri, or NotFound for an image that is none of ours."""
-        self._buckets, self._complain = buckets, complain
+        self._buckets, self._complain, self._accept = buckets, complain, accept
         self._declaration = registry.declaration(image)
         self._bucket, key = uri.parse(prefix)
         self._prefix = key if not key or key.endswith("/") else f"{key}/"
@@ -90,7 +92,7 @@ class Storeroom:
             raise Refused(failure(SERVER_ERROR, f"Model {name} does not load: {error}")) from None
         except MemoryError:
             raise Refused(failure(INSUFFICIENT_STORAGE, too_large(name, "the machine"))) from None
-        answers = Answers(model, self._declaration, self._complain)
+        answers = Answers(model, self._declaration, self._complain, self._accept)
         return Opened(answers, lambda: weigh(model))
 
     def discard(self, files: Unpacked) -> None:
