@@ -8,17 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidemill import registry
-from tidemill.control import endpoint_config, model
+from tidemill.control import endpoint_config, model, servable, serverless
 from tidemill.control.plan import fleet as plan
 from tidemill.control.plan import rollout
 from tidemill.control.verbs import Verbs
-from tidemill.errors import Conflict, Invalid, NotFound
+from tidemill.errors import Conflict, Invalid
 from tidemill.spec.deployment import Deployment
 from tidemill.spec.endpoint import MOVES, Endpoint, EndpointStatus
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.spec.home import Home
-from tidemill.spec.model import Container, Model
+from tidemill.spec.model import Container
 from tidemill.store.base import Document, Row
 from tidemill.traffic import rollout as moves
 
@@ -27,11 +26,16 @@ KIND = "endpoint"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What UpdateEndpointWeightsAndCapacities wants of one variant; None leaves it."""
+    """What UpdateEndpointWeightsAndCapacities wants of one variant; None leaves it.
+
+    concurrency, provisioned: of a serverless variant
+    """
 
     variant: str
     weight: float | None = None
     count: int | None = None
+    concurrency: int | None = None
+    provisioned: int | None = None
 
 
 def create(
@@ -70,7 +74,7 @@ def update(
     keep_weights, keep_counts: variants of the same name keep what they have now · keep_capture:
     so does data capture · deployment: how the traffic is moved; all at once if not said. The
     request is kept as ``document["update"]``. Raises NotFound, Invalid for a deployment that does
-    not fit the config, and Conflict unless InService.
+    not fit the config or instances that would become serverless, and Conflict unless InService.
     """
     deployment = deployment or Deployment()
     variants, wanted = _resolve(verbs, region, config)
@@ -81,6 +85,7 @@ def update(
         seen = state.capture if keep_capture else wanted.capture
         pending = plan.Fleet(config, state.generation + 1, kept, seen, wanted.asynchronous)
         moves.check(deployment, rollout.largest(pending))
+        serverless.check(state.variants, kept)
         begun = rollout.begin(deployment, state.live, pending, verbs.clock())
         row = replace(row, document=_asked(row.document, request))
         return row, replace(state, pending=pending, rollout=begun, failure=None)
@@ -89,10 +94,10 @@ def update(
 
 
 def update_weights(verbs: Verbs, region: str, name: str, changes: Mapping[str, Change]) -> Row:
-    """Set shares of traffic and counts of replicas, by variant name.
+    """Set shares of traffic, counts of replicas and bounds of serverless variants, by variant name.
 
-    Raises NotFound for an unknown endpoint, Invalid for an unknown variant, Conflict unless
-    InService.
+    Raises NotFound for an unknown endpoint, Invalid for an unknown variant or for what a variant
+    of its kind can not have, Conflict unless InService.
     """
 
     def scaled(row: Row, state: plan.EndpointState) -> tuple[Row, plan.EndpointState]:
@@ -180,10 +185,11 @@ def _resolve(
     verbs: Verbs, region: str, config: str
 ) -> tuple[tuple[plan.Deployed, ...], EndpointConfig]:
     wanted = endpoint_config.spec(verbs.describe(endpoint_config.KIND, region, config))
-    return tuple(_deploy(verbs, region, v) for v in wanted.variants), wanted
+    queued = wanted.asynchronous is not None
+    return tuple(_deploy(verbs, region, v, queued) for v in wanted.variants), wanted
 
 
-def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deployed:
+def _deploy(verbs: Verbs, region: str, variant: ProductionVariant, queued: bool) -> plan.Deployed:
     served = model.spec(verbs.describe(model.KIND, region, variant.model))
     # What cannot run is still written down: the endpoint then fails and says why.
     container = served.containers[0] if served.containers else Container("")
@@ -198,22 +204,11 @@ def _deploy(verbs: Verbs, region: str, variant: ProductionVariant) -> plan.Deplo
         instance_type=variant.instance_type,
         routing=variant.routing,
         shadow=variant.shadow,
-        problem=_problem(served),
+        serverless=variant.serverless,
+        problem=servable.problem(served, is_asynchronous=queued),
         containers=served.containers,
         execution=served.execution,
     )
-
-
-def _problem(served: Model) -> str:
-    """Why a model can never be served here (a FailureReason), or nothing."""
-    if len(served.containers) != 1:
-        got = len(served.containers)
-        return f"ClientError: model {served.name!r}: one container is served; got {got}."
-    try:
-        registry.name_of(served.containers[0].image)
-    except NotFound as error:
-        return f"ClientError: model {served.name!r}: {error}"
-    return ""
 
 
 def _keep(
@@ -222,6 +217,7 @@ def _keep(
     if old is None:
         return new
     weight = old.weight if weights else new.weight
+    counts = counts and not (old.serverless or new.serverless)
     return replace(new, weight=weight, count=old.count if counts else new.count)
 
 
@@ -230,6 +226,13 @@ def _set(variant: plan.Deployed, change: Change | None) -> plan.Deployed:
         return variant
     weight = variant.weight if change.weight is None else change.weight
     count = variant.count if change.count is None else change.count
+    if change.count is not None and variant.serverless is not None:
+        raise Invalid(
+            f"variant {variant.name!r} is serverless, and has no DesiredInstanceCount",
+            got=change.count,
+            do="Give a ServerlessUpdateConfig.",
+        )
+    variant = serverless.bound(variant, change.concurrency, change.provisioned)
     return replace(variant, weight=weight, count=count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from tidemill.router.capture import Tap
@@ -13,6 +14,8 @@ class Live(Protocol):
 
     @property
     def meter(self) -> Meter: ...
+    @property
+    def timeout(self) -> float: ...
 
     @property
     def tap(self) -> Tap | None: ...
@@ -51,3 +54,42 @@ class Call(Protocol):
 
     def poison(self) -> None:
         """It ends the replicas that get it, and goes to no other."""
+
+    def offer(self, tap: Tap, content_type: bytes, answer: bytes) -> None:
+        """Let data capture have the request and an answer to it, if they are of its sample."""
+
+
+class Parted(ABC):
+    """A call whose answer may come in parts.
+
+    begun: a part has come, so that no other replica can be asked · rests: its client has yet to
+    take what it was sent, and the replica need not go on
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def begun(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def rests(self) -> bool: ...
+
+    @abstractmethod
+    def part(self, source: Source, head: bytes, body: bytes) -> None:
+        """The next part of the replica's answer."""
+
+    @abstractmethod
+    def broken(self) -> None:
+        """The replica is gone, and with it the rest of the answer."""
+
+
+class Source(Protocol):
+    """Where parts come from."""
+
+    def more(self, call: Call, size: int) -> None:
+        """So many bytes of them have been passed on."""
+
+    def stop(self, call: Call) -> None:
+        """Nobody waits for the rest."""

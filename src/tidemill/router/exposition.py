@@ -26,6 +26,7 @@ _COUNTERS = (
     ("tidemill_invocation_4xx_errors_total", "Requests answered with a 4xx.", "errors_4xx"),
     ("tidemill_invocation_5xx_errors_total", "Requests answered with a 5xx.", "errors_5xx"),
     ("tidemill_model_errors_total", "Requests that the model did not answer.", "model_errors"),
+    ("tidemill_shadow_copies_lost_total", "Copies that a shadow had no room for.", "lost"),
 )
 _GAUGES = (
     ("tidemill_requests_under_way", "Requests that replicas have at this moment.", "under_way"),

@@ -13,17 +13,19 @@ import socket
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 
-from tidemill.router import refusals
+from tidemill.router import lending, refusals
 from tidemill.router.call import Call
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
+from tidemill.router.demand import Demand, Demands
 from tidemill.router.line import Line
 from tidemill.router.live import LiveRoute, LiveVariant, choose
 from tidemill.router.meter import Meter, Meters
 from tidemill.router.poison import Poison
 from tidemill.router.replica import Replica
+from tidemill.router.shadow import MOST_COPIES, Copy, copy
 from tidemill.router.table import RoutesFile
 from tidemill.spec.route import MAX_BODY, TIMEOUT, Route, RoutingTable
 
@@ -54,10 +56,13 @@ class Fleet:
         account: str,
         meters: Meters | None = None,
         recorder: Recorder | None = None,
+        demands: Demands | None = None,
     ) -> None:
         self.account = account
+        self.memory = lending.memory()
         self._meters = meters or Meters()
         self._recorder = recorder
+        self._demands = demands or Demands()
         self.busy: dict[Key, Line] = {}
         self._file = RoutesFile(routes)
         self._control = str(control)
@@ -108,6 +113,7 @@ class Fleet:
                     self._replicas[address] = known or Replica(address, self, self._clock)
         self._serving = {address: [] for address in self._replicas}
         self._routes = {key: self._live(route) for key, route in table.routes.items()}
+        self._demands.keep(self._routes.keys())
         self._longest = {}
         for route in table.routes.values():
             longest = self._longest.get(route.endpoint, 0)
@@ -127,13 +133,16 @@ class Fleet:
             size = sizes[variant.name]
             named = (route.region, route.endpoint, variant.name)
             meter = self._meters.of(*named, size, variant.config)
+            meter.is_shadow = variant.shadow
             tap = self._recorder.tap(route, variant.name) if self._recorder else None
-            live = LiveVariant(variant, replicas, route.most_outstanding, meter, tap)
+            most = MOST_COPIES if variant.shadow else route.most_outstanding
+            live = LiveVariant(variant, replicas, most, meter, tap)
             variants.append(live)
             for one in replicas:
                 self._serving[one.address].append(live)
         before = self._routes.get((route.region, route.endpoint))
-        return LiveRoute(route, variants, before.line if before else Line())
+        line = before.line if before else Line()
+        return LiveRoute(route, variants, line, self._demands.of(route))
 
     def _find(self, key: Key) -> LiveRoute | None:
         live = self._routes.get(key)
@@ -155,12 +164,28 @@ class Fleet:
             call.fail(400, "ValidationError", message)
             return
         call.live = variants[0] if variants else None
+        if live.demand is not None and not self._admit(call, live, live.demand):
+            return
         if self._poison.known and call in self._poison:
             call.poison()
         elif (chosen := choose(variants, self._clock.now)) is not None:
             self._hand(call, *chosen)
         else:
             self._wait(call, live)
+
+    def _admit(self, call: Call, live: LiveRoute, demand: Demand) -> bool:
+        """Whether a serverless endpoint has room for this one; if so, see to a replica for it."""
+        at_once = live.at_once() + 1
+        if demand.most and at_once > demand.most:
+            message = refusals.throttled(call.key[1], demand.most)
+            call.fail(429, "ThrottlingException", message)
+            return False
+        demand.see(at_once, time())
+        if live.is_cold():
+            demand.cold = demand.cold or perf_counter()
+            if self._demands.want(demand):
+                self._ring()
+        return True
 
     def _hand(self, call: Call, variant: LiveVariant, replica: Replica) -> None:
         call.live = variant
@@ -169,6 +194,8 @@ class Fleet:
             call.deadline = self._clock.now + variant.timeout
         call.sent = perf_counter()
         replica.send(call)
+        if variant.shadow is not None and not call.deaths:
+            copy(call, variant.shadow, self._clock.now)
 
     def _wait(self, call: Call, live: LiveRoute) -> None:
         line, is_up = live.line, live.is_up(call.target)
@@ -236,7 +263,7 @@ class Fleet:
         """Send the next suspect if its replica has nothing else to do."""
         call = line.next_suspect()
         if call is None:
-            if line.ward is not None and not line.ward.in_flight:
+            if line.ward is not None and line.ward.is_free:
                 self._reserve(line, None)
             return
         variants = live.variants(call.target)
@@ -248,7 +275,7 @@ class Fleet:
             self._reserve(line, ward)
         if not variants:
             self.send(line.take(line.suspects))  # its variant is gone
-        elif ward is not None and not ward.in_flight:
+        elif ward is not None and ward.is_free:
             self._hand(line.take(line.suspects), able[ward], ward)
 
     def _reserve(self, line: Line, ward: Replica | None) -> None:
@@ -284,6 +311,8 @@ class Fleet:
     def joined(self, one: Replica) -> None:
         """A replica can be sent to."""
         self._refresh(one)
+        for variant in self._serving.get(one.address, ()):
+            _warmed(variant)
         self._serve_all()
 
     def moved(self, one: Replica) -> None:
@@ -304,6 +333,8 @@ class Fleet:
                 self._reserve(line, None)
         for call in calls:
             call.deaths += 1
+            if isinstance(call, Copy):
+                call.fail(503, "ServiceUnavailable", "")
             if call.gone:
                 continue
             if len(calls) == 1 and call.deaths >= MOST_DEATHS:
@@ -324,6 +355,7 @@ class Fleet:
         """Some twenty times a second: follow the table, reconnect, end what takes too long."""
         self.reload()
         self._read_meters(now)
+        self._read_demands(now)
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._connect_all()
@@ -338,7 +370,7 @@ class Fleet:
             return
         under_way = Counter[Meter]()
         for live in self._routes.values():
-            for variant in (one for same in live.named.values() for one in same):
+            for variant in live.all:
                 under_way[variant.meter] += sum(len(one.in_flight) for one in variant.replicas)
             for variant in live.taking[:1]:
                 under_way[variant.meter] += live.line.size  # what waits is load, too
@@ -347,12 +379,26 @@ class Fleet:
         self._meters.keep({meter.key for meter in under_way}, now)
         self._meters.write(now)
 
+    def _read_demands(self, now: float) -> None:
+        """Tell control how serverless endpoints are used, about once a second."""
+        if not self._demands.is_due(now):
+            return
+        for live in self._routes.values():
+            if live.demand is not None:
+                at_once = live.at_once()
+                live.demand.see(at_once, time())
+                if not at_once:
+                    live.demand.cold = 0.0  # who waited for a replica has gone
+        self._demands.write(now)
+
     def close(self) -> None:
         """Let go of every replica."""
         self._meters.write(self._clock.now)
         self.busy.clear()
         for one in [*self._replicas.values(), *self._leaving]:
             one.retire()
+        if self.memory is not None:
+            self.memory.close()
         self._bell.close()
 
     def _look_at(self, one: Replica, now: float) -> None:
@@ -361,7 +407,9 @@ class Fleet:
             one.forget(call)
             live = self._routes.get(call.key)
             call.late(_timeout(call, live) if live else TIMEOUT)
-        if (one.in_flight or late) and not one.hung and now - one.moved > HUNG_SECONDS:
+        if not late and one.rests:
+            one.moved = now
+        elif not one.hung and now - one.moved > HUNG_SECONDS:
             one.hung = True
             self._refresh(one)
 
@@ -379,10 +427,21 @@ class Fleet:
         if self._clock.now - self._woke < RETRY_SECONDS:
             return
         self._woke = self._clock.now
+        self._ring()
+
+    def _ring(self) -> None:
         try:
             self._bell.sendto(b"wake", self._control)
         except OSError:
             log.debug("the control plane is away")
+
+
+def _warmed(variant: LiveVariant) -> None:
+    """Note how long requests have waited for a serverless variant's first replica."""
+    demand = variant.live.demand
+    if demand is not None and demand.cold and variant.is_serverless:
+        variant.meter.setup.add(perf_counter() - demand.cold)
+        demand.cold = 0.0
 
 
 def _is_over(call: Call, live: LiveRoute, now: float) -> bool:
@@ -391,7 +450,8 @@ def _is_over(call: Call, live: LiveRoute, now: float) -> bool:
 
 def _until(call: Call, live: LiveRoute) -> float:
     """When a request that waits is given up."""
-    patience = _timeout(call, live) if live.is_up(call.target) else HOLD_SECONDS
+    comes = live.demand is not None or live.is_up(call.target)
+    patience = _timeout(call, live) if comes else HOLD_SECONDS
     until = call.held + patience
     return min(until, call.deadline) if call.deadline else until
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from itertools import count
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from tidemill.auth.refusal import Refusal
 from tidemill.auth.sigv4 import verify
@@ -16,8 +18,12 @@ from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.paths import Invoke
+from tidemill.router.trail import PRIMARY, answerer
 from tidemill.spec.frame import REQUEST, pack
 from tidemill.spec.route import Route
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 LAST_ID = 2**32 - 1
 MOST_BYTES = 2**30
@@ -61,6 +67,7 @@ class Invocation(Exchange):
     __slots__ = (
         "_asked",
         "_desk",
+        "_hash",
         "_headers",
         "_limit",
         "_pieces",
@@ -78,6 +85,7 @@ class Invocation(Exchange):
         "target",
         "variant",
     )
+    KIND, ACCEPT = REQUEST, "accept"
 
     def __init__(self, connection: Connection, request: Request, asked: Invoke, desk: Desk) -> None:
         super().__init__(connection, request)
@@ -88,6 +96,7 @@ class Invocation(Exchange):
         self._desk = desk
         self._headers = _text(request.headers)
         self._pieces: list[bytes] = []
+        self._hash: Hash | None = None  # of what has come, where that is more than a piece
         self._size = 0
         self._limit = desk.fleet.longest_body(asked.endpoint)
         self.deaths = 0
@@ -117,13 +126,17 @@ class Invocation(Exchange):
             self.request.keep_alive = False
             self.fail(503, "ServiceUnavailable", too_much())
         else:
+            if self._pieces and self._hash is None:
+                self._hash = sha256(self._pieces[0])
+            if self._hash is not None:
+                self._hash.update(data)  # while it is in the caches
             self._pieces.append(data)
 
     def complete(self) -> None:
         if self.answered or self.gone:
             return
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        body = self._pieces[0] if self._pieces else b""
+        digest = self._hash.hexdigest() if self._hash is not None else None
         asked, desk, request = self._asked, self._desk, self.request
         try:
             identity = verify(
@@ -134,6 +147,7 @@ class Invocation(Exchange):
                 body,
                 keys=desk.keys,
                 now=time.time(),
+                digest=digest,
             )
         except Refusal as refusal:
             code, status = refusal.answer("rest-json")
@@ -145,10 +159,10 @@ class Invocation(Exchange):
         route = desk.fleet.route(identity.region, asked.endpoint)
         if route is None:
             self._invalid(refusals.not_found(asked.endpoint, desk.fleet.account))
-        elif problem := self._problem(route, len(body)):
+        elif problem := self._problem(route, self._size):
             self._invalid(problem)
         else:
-            self._send(route, body)
+            self._send(route)
 
     def abandon(self) -> None:
         self.gone = True
@@ -158,8 +172,6 @@ class Invocation(Exchange):
         """Why this request can not be met, or nothing."""
         if route.asynchronous is not None:
             return refusals.asynchronous(route.endpoint)
-        if self._asked.operation != "InvokeEndpoint":
-            return not_built(self._asked.operation)
         if size > route.max_body:
             return too_long(f"{size} bytes", route.max_body)
         return self._unmet() or self._misdirected(route)
@@ -178,17 +190,22 @@ class Invocation(Exchange):
         """What is wrong with the model of its endpoint's that it names, or nothing."""
         return targets.problem(route, self._headers)
 
-    def _send(self, route: Route, body: bytes) -> None:
+    def _send(self, route: Route) -> None:
         headers, desk = self._headers, self._desk
         self.key = (route.region, route.endpoint)
         self.target = headers.get(TARGET, "")
         self.id = desk.next_id()
         head = (
-            f"{headers.get('content-type', '')}\n{headers.get('accept', '')}\n"
+            f"{headers.get('content-type', '')}\n{headers.get(self.ACCEPT, '')}\n"
             f"{headers.get(ATTRIBUTES, '')}{targets.line(headers)}"
         ).encode("latin-1")
-        self.frame = pack(REQUEST, self.id, 0, head, body)
+        self.frame = pack(self.KIND, self.id, 0, head, *self._take())
         desk.fleet.send(self)
+
+    def _take(self) -> list[bytes]:
+        """The body as it came, in pieces; it is kept no longer here."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
     # The answer arrives
 
@@ -198,9 +215,9 @@ class Invocation(Exchange):
         model = perf_counter() - self.sent
         # What a model puts into a header must not end the line.
         content_type, _, attributes = head.replace(b"\r", b"").partition(b"\n")
-        attributes = attributes.partition(b"\n")[0]
+        attributes, _, trail = attributes.partition(b"\n")
         if status >= 400:
-            self._model_error(status, body)
+            self._model_error(status, body, answerer(trail))
             return
         extra = answers.timing(model, self.sent - self.began)
         if not self.request.keep_alive:
@@ -209,11 +226,10 @@ class Invocation(Exchange):
         self._write(answer)
         self._count(status, model)
         if self.live is not None and self.live.tap is not None:
-            self._offer(self.live.tap, content_type, body)
+            self.offer(self.live.tap, content_type, body)
 
-    def _offer(self, tap: Tap, content_type: bytes, body: bytes) -> None:
-        """Let data capture have the request and its answer, if they are of its sample."""
-        tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, body)
+    def offer(self, tap: Tap, content_type: bytes, answer: bytes) -> None:
+        tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, answer)
 
     def _count(self, status: int, model: float) -> None:
         """Tell the meter of a request that a replica had for so many seconds."""
@@ -235,12 +251,12 @@ class Invocation(Exchange):
     def poison(self) -> None:
         self._model_error(500, refusals.poisonous(self._asked.endpoint).encode())
 
-    def _model_error(self, status: int, body: bytes) -> None:
+    def _model_error(self, status: int, body: bytes, container: str = PRIMARY) -> None:
         self._count(status, perf_counter() - self.sent)
         original = body[: refusals.LONGEST_ORIGINAL].decode("utf-8", "replace")
         kind = "client" if 400 <= status < 500 else "server"
         message = (
-            f'Received {kind} error ({status}) from primary with message "{original}". '
+            f'Received {kind} error ({status}) from {container} with message "{original}". '
             f"See the logs of endpoint {self._asked.endpoint} for more information."
         )
         region, endpoint = self.key
@@ -303,10 +319,6 @@ def too_long_attributes(size: int) -> str:
         f"X-Amzn-SageMaker-Custom-Attributes must be at most {LONGEST_ATTRIBUTES} characters; "
         f"got {size}. Shorten it."
     )
-
-
-def not_built(operation: str) -> str:
-    return f"{operation} is not available on this endpoint. Use InvokeEndpoint."
 
 
 def wrong_service(service: str) -> str:

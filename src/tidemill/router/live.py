@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from tidemill.router.capture import Tap
+from tidemill.router.demand import Demand
 from tidemill.router.line import Line
 from tidemill.router.meter import Meter
 from tidemill.router.replica import Replica
@@ -26,12 +27,16 @@ class LiveVariant:
     """A variant with the connections to its replicas.
 
     open: those that take requests now, full or not · cold_until: one of them has just come up
-    tap: takes a sample of what is answered, or None
+    tap: takes a sample of what is answered, or None · shadow: gets copies of its requests, or
+    None; its weight is the part of them
     """
 
     __slots__ = (
         "cold_until",
+        "config",
         "is_random",
+        "is_serverless",
+        "is_shadow",
         "label",
         "live",
         "meter",
@@ -39,6 +44,7 @@ class LiveVariant:
         "name",
         "open",
         "replicas",
+        "shadow",
         "tap",
         "timeout",
         "weight",
@@ -54,12 +60,15 @@ class LiveVariant:
         tap: Tap | None = None,
     ) -> None:
         self.name, self.label = variant.name, variant.name.encode()
-        self.weight = variant.weight
+        self.weight, self.config = variant.weight, variant.config
+        self.is_shadow = variant.shadow
+        self.is_serverless = variant.max_concurrency > 0
         self.timeout = variant.timeout
         self.is_random = variant.routing == RANDOM
         self.most = most
         self.meter = meter
         self.tap = tap
+        self.shadow: LiveVariant | None = None
         self.replicas = replicas
         self.refresh()
 
@@ -88,29 +97,55 @@ class LiveVariant:
 
 
 class LiveRoute:
-    """key: region and endpoint · taking: the variants that traffic goes to by weight
-    named: all of them, a name's several while an update moves its traffic from one fleet to another
-    line: what waits for them
+    """key: region and endpoint · all: its variants · taking: those that traffic goes to by weight
+    named: all but shadows, a name's several while an update moves its traffic from one fleet to
+    another
+    line: what waits for them · demand: of the one that is serverless, or None
     """
 
-    __slots__ = ("key", "line", "named", "route", "taking")
+    __slots__ = ("all", "demand", "key", "line", "named", "route", "taking")
 
-    def __init__(self, route: Route, variants: Sequence[LiveVariant], line: Line) -> None:
+    def __init__(
+        self,
+        route: Route,
+        variants: Sequence[LiveVariant],
+        line: Line,
+        demand: Demand | None = None,
+    ) -> None:
         self.key = (route.region, route.endpoint)
         self.route = route
+        self.all = variants
+        shadows = {v for v in variants if v.is_shadow}
+        variants = [v for v in variants if v not in shadows]
         self.taking = [v for v in variants if v.weight > 0] or list(variants)
         self.named: Mapping[str, list[LiveVariant]] = {
             name: [v for v in variants if v.name == name] for name in (v.name for v in variants)
         }
         self.line = line
-        for variant in variants:
+        self.demand = demand
+        for variant in self.all:
             variant.live = self
+        for variant in variants:
+            mine = (v for v in shadows if v.config == variant.config and v.weight > 0)
+            variant.shadow = next(mine, None)
 
     def variants(self, target: str) -> Sequence[LiveVariant]:
         """Those that may answer; none when there is no such target."""
         if not target:
             return self.taking
         return self.named.get(target, [])
+
+    def at_once(self) -> int:
+        """Requests that its replicas have, or that wait for them."""
+        under_way = sum(len(one.in_flight) for variant in self.all for one in variant.replicas)
+        return under_way + self.line.size
+
+    def is_cold(self) -> bool:
+        """Is a serverless variant without a replica?"""
+        return any(
+            variant.is_serverless and not any(one.up for one in variant.replicas)
+            for variant in self.all
+        )
 
     def is_up(self, target: str) -> bool:
         """Is any replica there that could answer, be it busy?"""

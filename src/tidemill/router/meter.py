@@ -34,25 +34,36 @@ class Latency:
         self.total = told.total
         self.buckets = defaultdict(int, told.buckets)
 
+    def add(self, seconds: float) -> None:
+        """One more; where requests are counted this is spelled out, as a call costs more."""
+        micros = seconds * 1e6 + _NANOSECOND
+        self.total += micros
+        self.buckets[ceil(log(micros) * PER_LOG)] += 1
+
     def told(self) -> spec.Latency:
         return spec.Latency(self.total, self.buckets)
 
 
 class Meter:
-    """Of one variant. replicas: how many it has · under_way: requests that it has at the moment"""
+    """Of one variant. replicas: how many it has · under_way: requests that it has at the moment
+    lost: requests that a shadow had no room for · setup: how long first replicas were waited for
+    """
 
     __slots__ = (
         "_by_replicas",
         "_split",
         "errors_4xx",
         "errors_5xx",
+        "is_shadow",
         "key",
         "left",
+        "lost",
         "model",
         "model_errors",
         "overhead",
         "replicas",
         "requests",
+        "setup",
         "under_way",
     )
 
@@ -62,8 +73,11 @@ class Meter:
         self.errors_4xx = told.errors_4xx
         self.errors_5xx = told.errors_5xx
         self.model_errors = told.model_errors
+        self.lost = told.lost
+        self.is_shadow = told.is_shadow
         self.model = Latency(told.model)
         self.overhead = Latency(told.overhead)
+        self.setup = Latency(told.setup)
         self.replicas = told.replicas
         self.under_way = 0
         self.left = 0.0  # monotonic seconds when the last route left it, or 0
@@ -124,9 +138,12 @@ class Meter:
             errors_4xx=self.errors_4xx,
             errors_5xx=self.errors_5xx,
             model_errors=self.model_errors,
+            lost=self.lost,
+            is_shadow=self.is_shadow,
             by_replicas=self._by_replicas,
             model=self.model.told(),
             overhead=self.overhead.told(),
+            setup=self.setup.told(),
             under_way=self.under_way,
             replicas=self.replicas,
             is_routed=not self.left,
@@ -175,7 +192,10 @@ class Meters:
     def write(self, now: float) -> None:
         """Put the counts into the file if they have changed. now: monotonic seconds"""
         self._looked = now
-        seen = [(m.key, m.requests, m.under_way, m.replicas, m.left > 0) for m in self]
+        seen = [
+            (m.key, m.requests, m.lost, m.setup.total, m.under_way, m.replicas, m.left > 0)
+            for m in self
+        ]
         if self._path is None or seen == self._written:
             return
         fresh = self._path.with_name(self._path.name + ".new")

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from tidemill.router import refusals
 from tidemill.router.backlog import Entry
 from tidemill.router.call import Live
+from tidemill.router.capture import Tap
+from tidemill.router.trail import PRIMARY, answerer
 from tidemill.spec.frame import REQUEST, pack
 
 
@@ -65,12 +67,13 @@ class Queued:
         model = perf_counter() - self.sent
         self._count(status, model)
         if status >= 400:
-            self._end(Outcome(refused(status, body.decode("utf-8", "replace"))))
+            said, trail = body.decode("utf-8", "replace"), head.split(b"\n", 2)[2:]
+            self._end(Outcome(refused(status, said, answerer(b"".join(trail)))))
             return
         kind = head.partition(b"\n")[0]
         self._end(Outcome(content_type=kind.decode("latin-1"), answer=body))
         if self.live is not None and self.live.tap is not None:
-            self.live.tap.offer(self.frame, self._entry.id, kind, body)
+            self.offer(self.live.tap, kind, body)
 
     def fail(self, status: int, code: str, message: str) -> None:
         """No replica could take it, or the endpoint is away for now: later, then."""
@@ -88,6 +91,9 @@ class Queued:
         self._count(500, 0.0)
         self._end(Outcome(f"ModelError: {refusals.poisonous(self.key[1])}"))
 
+    def offer(self, tap: Tap, content_type: bytes, answer: bytes) -> None:
+        tap.offer(self.frame, self._entry.id, content_type, answer)
+
     def _count(self, status: int, model: float) -> None:
         if self.live is not None:
             self.live.meter.add(status, model, perf_counter() - self._began - model)
@@ -97,8 +103,8 @@ class Queued:
             self.ended.set_result(outcome)
 
 
-def refused(status: int, original: str) -> str:
+def refused(status: int, original: str, container: str = PRIMARY) -> str:
     """The model's own words, after AWS's."""
     kind = "client" if status < 500 else "server"
     said = original[: refusals.LONGEST_ORIGINAL]
-    return f'ModelError: Received {kind} error ({status}) from primary with message "{said}".'
+    return f'ModelError: Received {kind} error ({status}) from {container} with message "{said}".'

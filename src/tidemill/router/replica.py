@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tidemill.errors import Invalid
-from tidemill.router.call import Call
+from tidemill.router.call import Call, Parted
 from tidemill.router.clock import Clock
+from tidemill.router.lending import LEAST, Memory
 from tidemill.spec.address import Tcp, parse
-from tidemill.spec.frame import HEADER, RESPONSE
+from tidemill.spec.frame import COUNT, HEADER, MORE, PART, RESPONSE, SHARE, STOP, pack
 
 MOST_UNSENT = 16
 CONNECT_SECONDS = 5.0
@@ -41,6 +42,9 @@ class Replica(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._retired = False
+        self._offered = False
+        self._memory: Memory | None = None  # once the replica has mapped it
+        self._lent: dict[int, int] = {}  # id of a request → where its body lies
 
     def send(self, call: Call) -> None:
         """Hand a request over. Those of one turn of the loop leave in few system calls."""
@@ -48,12 +52,41 @@ class Replica(asyncio.Protocol):
             self.moved = self._clock.now
         self.in_flight[call.id] = call
         self.load += len(call.frame)
-        unsent = self._unsent
-        unsent.append(call.frame)
+        unsent, frame = self._unsent, call.frame
+        unsent.append(frame if len(frame) < LEAST else self._lend(call))
         if len(unsent) == 1:
             self._loop.call_soon(self._flush)
         elif len(unsent) >= MOST_UNSENT:  # let the replica begin
             self._flush()
+
+    def _lend(self, call: Call) -> bytes:
+        """What to send for it: its frame without the body, where that can be lent."""
+        if self._memory is None:
+            return self._offer() + call.frame
+        lent = self._memory.lend(call.frame)
+        if lent is None:  # full
+            return call.frame
+        frame, self._lent[call.id] = lent
+        return frame
+
+    def _offer(self) -> bytes:
+        """Offer the memory, once to each replica of this machine."""
+        memory = self._fleet.memory
+        if self._offered or memory is None or isinstance(parse(self.address), Tcp):
+            return b""
+        self._offered = True
+        return memory.offer()
+
+    def _take_back(self, id: int) -> None:
+        """A request was answered, if late: its body is read no more."""
+        offset = self._lent.pop(id, None)
+        if offset is not None and self._memory is not None:
+            self._memory.take_back(offset)
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were sent and that the other end has yet to take."""
+        return self._transport.get_write_buffer_size() if self.up else 0
 
     def connect(self) -> None:
         """Try once to connect, unless connected or trying."""
@@ -78,6 +111,33 @@ class Replica(asyncio.Protocol):
             self.load -= len(call.frame)
         self._close_when_done()
 
+    def more(self, call: Call, size: int) -> None:
+        """So many bytes of the parts of an answer have been passed on."""
+        self._say(pack(MORE, call.id, 0, b"", COUNT.pack(size)))
+
+    def stop(self, call: Call) -> None:
+        """Nobody waits for the rest of an answer in parts."""
+        self._say(pack(STOP, call.id, 0, b"", b""))
+        self.forget(call)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no request is here that another replica could be asked in its place."""
+        taken = self.in_flight.values()
+        return all(isinstance(call, Parted) and call.begun for call in taken)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has nothing to do, or nothing that it could do now."""
+        taken = self.in_flight.values()
+        return all(isinstance(call, Parted) and call.rests for call in taken)
+
+    def _say(self, frame: bytes) -> None:
+        """What is no request, behind those that were sent before."""
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write(frame)
+
     async def _connect(self) -> None:
         try:
             where = parse(self.address)
@@ -101,15 +161,25 @@ class Replica(asyncio.Protocol):
         _tune(transport.get_extra_info("socket"))
         self.up, self.hung = True, False
         self.since = self._clock.now
+        self._offered = False
         self._fleet.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.up = self.hung = False
+        for id in list(self._lent):
+            self._take_back(id)
+        self._memory = None
         self._unsent.clear()
         taken, self.in_flight = self.in_flight, {}
         self.load = 0
         if not self._retired or taken or self.reserved:
-            self._fleet.left(self, list(taken.values()))
+            waiting = []
+            for call in taken.values():
+                if isinstance(call, Parted) and call.begun:
+                    call.broken()
+                else:
+                    waiting.append(call)
+            self._fleet.left(self, waiting)
 
     def data_received(self, data: bytes) -> None:
         self.moved = self._clock.now
@@ -133,15 +203,32 @@ class Replica(asyncio.Protocol):
             if head_at + length > end:
                 break
             body_at, at = head_at + head_length, head_at + length
-            call = self.in_flight.pop(id, None) if kind == RESPONSE else None
-            if call is not None:
-                self.load -= len(call.frame)
-                call.deliver(status, bytes(data[head_at:body_at]), bytes(data[body_at:at]))
+            if kind == RESPONSE:
+                self._answered(id, status, bytes(data[head_at:body_at]), bytes(data[body_at:at]))
+            elif kind == PART:
+                self._part(id, bytes(data[head_at:body_at]), bytes(data[body_at:at]))
+            elif kind == SHARE:
+                self._memory = self._fleet.memory if status == 200 else None
         if self._retired:
             self._close_when_done()
         if self.hung or self._fleet.busy:
             self._fleet.moved(self)
         return at
+
+    def _answered(self, id: int, status: int, head: bytes, body: bytes) -> None:
+        call = self.in_flight.pop(id, None)
+        if self._lent:
+            self._take_back(id)
+        if call is not None:
+            self.load -= len(call.frame)
+            call.deliver(status, head, body)
+
+    def _part(self, id: int, head: bytes, body: bytes) -> None:
+        call = self.in_flight.get(id)
+        if isinstance(call, Parted):
+            call.part(self, head, body)
+        else:  # forgotten meanwhile
+            self._say(pack(STOP, id, 0, b"", b""))
 
     def _close_when_done(self) -> None:
         if self._retired and self.up and not self.in_flight:
@@ -166,10 +253,15 @@ def _tune(sock: Any) -> None:
 
 
 class Fleet(Protocol):
-    """Who is told what becomes of a connection. busy: not empty while requests wait for one"""
+    """Who is told what becomes of a connection.
+
+    busy: not empty while requests wait for one · memory: to lend large bodies in
+    """
 
     @property
     def busy(self) -> Mapping[tuple[str, str], object]: ...
+    @property
+    def memory(self) -> Memory | None: ...
 
     def joined(self, one: Replica) -> None: ...
     def moved(self, one: Replica) -> None: ...

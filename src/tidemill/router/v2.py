@@ -19,6 +19,7 @@ from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.invoke import INFERENCE_ID, TARGET, Desk, Invocation
 from tidemill.router.paths import Invoke
 from tidemill.router.refusals import not_found
+from tidemill.router.trail import PRIMARY
 from tidemill.spec.route import Route
 
 TENSORS = "application/vnd.oip.v2+json"
@@ -104,7 +105,7 @@ class Inference(Invocation):
         self._model = asked
         self._extra = b""
 
-    def _send(self, route: Route, body: bytes) -> None:
+    def _send(self, route: Route) -> None:
         asked, headers = self._model, self._headers
         if asked.what == READY:
             is_ready = self._desk.fleet.is_up(route.region, route.endpoint, asked.version)
@@ -119,7 +120,7 @@ class Inference(Invocation):
         self._headers = {**headers, "content-type": kind, "accept": ""}
         if asked.version:
             self._headers[TARGET] = asked.version
-        super()._send(route, body)
+        super()._send(route)
 
     def _misdirected(self, route: Route) -> str:
         return "" if self._model.what == READY else super()._misdirected(route)
@@ -135,10 +136,10 @@ class Inference(Invocation):
             head = b"application/octet-stream\n"
         super().deliver(status, head, body)
 
-    def _offer(self, tap: Tap, content_type: bytes, body: bytes) -> None:
+    def offer(self, tap: Tap, content_type: bytes, answer: bytes) -> None:
         if self._model.what != ABOUT:
             sent = self.request.header(b"content-type") or b"application/json"
-            tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, body, sent)
+            tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, answer, sent)
 
     def fail(self, status: int, code: str, message: str) -> None:
         if self.live is not None:
@@ -147,7 +148,7 @@ class Inference(Invocation):
             status = 404
         self._write(_answer(status, {"error": message}, self._closes))
 
-    def _model_error(self, status: int, body: bytes) -> None:
+    def _model_error(self, status: int, body: bytes, container: str = PRIMARY) -> None:
         self._count(status, perf_counter() - self.sent)
         said: dict[str, object] = {"error": body.decode("utf-8", "replace")}
         self._write(_answer(status or 504, said, self._closes))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
 from tidemill.spec.route import LEAST_OUTSTANDING
+from tidemill.spec.serverless import Serverless
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,9 @@ class ProductionVariant:
     """One model behind an endpoint.
 
     model: its name · instances: replicas to begin with (a serverless variant begins with 1)
-    weight: relative share of the traffic · routing: RoutingConfig's strategy
+    weight: relative share of the traffic · routing: RoutingConfig's strategy · shadow: it gets
+    copies of requests, its weight relative to the production variant's · serverless: set where
+    replicas come and go with the requests
     """
 
     name: str
@@ -23,6 +26,8 @@ class ProductionVariant:
     weight: float = 1.0
     instance_type: str = "local"
     routing: str = LEAST_OUTSTANDING
+    shadow: bool = False
+    serverless: Serverless | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ class Counted:
 
     by_replicas: number of replicas → requests that came while there were so many
     under_way, replicas: at this moment · is_routed: a route names it still
-    config: of the fleet that was asked, while an update had the variant in two
+    config: of the fleet that was asked, while an update had the variant in two · lost: copies of
+    requests that were not made, for the shadow had no room · setup: how long requests have waited
+    for the first replica of a serverless variant · is_shadow: it gets copies only
     """
 
     region: str
@@ -48,6 +50,9 @@ class Counted:
     replicas: int = 0
     is_routed: bool = True
     config: str = ""
+    lost: int = 0
+    is_shadow: bool = False
+    setup: Latency = field(default_factory=Latency)
 
     @property
     def key(self) -> Key:
@@ -87,6 +92,7 @@ def _counted(document: dict[str, Any]) -> Counted:
             "by_replicas": _numbered(document["by_replicas"]),
             "model": _latency(document["model"]),
             "overhead": _latency(document["overhead"]),
+            "setup": _latency(document["setup"]) if "setup" in document else Latency(),
         }
     )
 

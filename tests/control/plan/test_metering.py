@@ -88,3 +88,28 @@ def test_requests_to_a_fleet_are_those_of_its_variant_too() -> None:
     assert {series.dimensions for series, _ in told} == {DIMENSIONS, fleet}
     idling = {series.dimensions for series, _ in idle(snapshot(meters))}
     assert idling == {DIMENSIONS, fleet}
+
+
+def test_while_an_update_moves_the_traffic_all_of_it_is_told_together() -> None:
+    meters = Meters()
+    for config, requests in (("old", 3), ("new", 2)):
+        for _ in range(requests):
+            meters.of("us-east-1", "mill", "main", 1, config).add(200, 0.001, 0.001)
+    meters.of("us-east-1", "mill", "dark", 1, "new").add(500, 0.001, 0.001)
+    meters.of("us-east-1", "mill", "dark", 1, "new").is_shadow = True
+    told = [one for counted in meters.told().counted for one in since(None, counted)]
+    together = [
+        found.total
+        for series, found in told
+        if (series.name, series.dimensions) == ("Invocations", DIMENSIONS)
+    ]
+    assert together == [3, 2]  # and none of the shadow's
+    alone = Meters()
+    alone.of("us-east-1", "mill", "main", 1).add(200, 0.001, 0.001)
+    names = {dict(series.dimensions)["VariantName"] for series, _ in since(None, snapshot(alone))}
+    assert names == {"main"}
+
+
+def test_copies_that_a_shadow_had_no_room_for_are_told() -> None:
+    [(series, found)] = since(Counted(*KEY, lost=2), Counted(*KEY, lost=5))
+    assert (series.name, found.total) == ("ShadowCopiesLost", 3)

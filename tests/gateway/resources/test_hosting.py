@@ -116,7 +116,6 @@ def test_a_config_comes_back_with_no_member_added(sagemaker: Any, prefix: str) -
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("ShadowProductionVariants", [variant("shadow")]),
         ("ExplainerConfig", {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {}}}}),
     ],
 )
@@ -126,14 +125,6 @@ def test_a_config_that_cannot_be_kept_is_refused(sagemaker: Any, member: str, va
         sagemaker.create_endpoint_config(
             EndpointConfigName="c", ProductionVariants=[variant()], **{member: value}
         )
-
-
-def test_a_serverless_variant_is_refused(sagemaker: Any) -> None:
-    sagemaker.create_model(**model("mill"))
-    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
-    one = {"VariantName": "one", "ModelName": "mill", "ServerlessConfig": serverless}
-    with refused(VALIDATION, "ProductionVariant one has ServerlessConfig: "):
-        sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[one])
 
 
 def test_a_config_needs_its_models(sagemaker: Any, prefix: str) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from tidemill.control.plan import rollout, staff
+from tidemill.control.plan import rollout, serverless, staff
 from tidemill.control.plan.fleet import Deployed, EndpointState, Fleet
 from tidemill.control.plan.step import Seen, Start, Step, Stop
 from tidemill.spec.endpoint import EndpointStatus
-from tidemill.spec.route import Route, Variant
+from tidemill.spec.route import MAX_BODY, Route, Variant
+from tidemill.spec.serverless import MAX_BODY as SMALL_BODY
+from tidemill.spec.serverless import Demand
+from tidemill.traffic.serverless import Policy
 
 
 def plan(
@@ -19,12 +22,16 @@ def plan(
     seen: Mapping[str, Seen],
     now: float,
     alarming: Collection[str] = (),
+    demand: Demand | None = None,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
 ) -> Step[EndpointState]:
     """Where the endpoint stands next, and what must be done to its replicas first.
 
     seen: of replicas that have ended since, or hang · alarming: names of alarms in state ALARM
+    demand, policy: for serverless variants
     """
     state = staff.bury(state, seen, now)
+    state = serverless.follow(status, state, demand, policy, now)
     if state.pending is not None and status in _ROLLING:
         status, state = rollout.advance(status, state, state.pending, now, alarming)
     else:
@@ -40,12 +47,14 @@ def route(name: str, region: str, state: EndpointState) -> Route:
 
     While an update moves the traffic, a variant is named once for each fleet.
     """
+    variants = tuple(
+        variant for fleet, share in _shares(state) for variant in _taking(state, fleet, share)
+    )
     return Route(
         endpoint=name,
         region=region,
-        variants=tuple(
-            variant for fleet, share in _shares(state) for variant in _taking(state, fleet, share)
-        ),
+        variants=variants,
+        max_body=SMALL_BODY if any(v.max_concurrency for v in variants) else MAX_BODY,
         log_group=f"/aws/sagemaker/Endpoints/{name}",
         capture=state.capture if state.capture and state.capture.enabled else None,
         asynchronous=state.asynchronous,
@@ -78,6 +87,7 @@ def _taking(state: EndpointState, fleet: Fleet, share: float) -> Iterator[Varian
             variant.targets,
             variant.multi_model,
             variant.shadow,
+            variant.max_concurrency,
         )
 
 
@@ -120,7 +130,13 @@ def _scale(state: EndpointState, now: float) -> tuple[EndpointStatus, EndpointSt
     failure = staff.failure(state, state.live, now)
     if failure is not None:
         back = tuple(
-            replace(v, count=v.current_count, weight=v.current_weight) for v in state.variants
+            replace(
+                v,
+                count=v.current_count,
+                weight=v.current_weight,
+                serverless=v.current_serverless,
+            )
+            for v in state.variants
         )
         state = replace(state, variants=back, failure=failure)
         return EndpointStatus.IN_SERVICE, staff.staff(state, state.live, now)

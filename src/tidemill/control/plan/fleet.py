@@ -200,7 +200,11 @@ def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _deployed(document: Mapping[str, Any]) -> Deployed:
     containers = tuple(Container(**c) for c in document.get("containers", ()))
-    return Deployed(**{**document, "containers": containers})
+    bounds = {
+        name: serverless.from_document(document.get(name))
+        for name in ("serverless", "current_serverless")
+    }
+    return Deployed(**{**document, **bounds, "containers": containers})
 
 
 def _seconds(environment: Mapping[str, str]) -> float:

@@ -12,6 +12,7 @@ from tidemill.store.metrics import Series
 
 NAMESPACE = "AWS/SageMaker"
 COUNT, MICROSECONDS = "Count", "Microseconds"
+ALL_TRAFFIC = "AllTraffic"
 
 Found = tuple[Series, Summary]
 
@@ -42,16 +43,26 @@ def since(before: Counted | None, now: Counted) -> Iterator[Found]:
     """
     if before is None or before.requests > now.requests:
         before = Counted(now.region, now.endpoint, now.variant, config=now.config)
-    if now.requests > before.requests:
-        for variant in _names(now):
+    for variant in _names(now):
+        if now.requests > before.requests:
             yield from _since(variant, before, now)
+        if now.setup.count > before.setup.count:
+            setup = latency(before.setup, now.setup)
+            yield variant.series("ModelSetupTime", MICROSECONDS), setup
+    if now.lost > before.lost:
+        lost, variant = now.lost - before.lost, Variant(now.region, now.endpoint, now.variant)
+        yield variant.series("ShadowCopiesLost", COUNT), Summary.told(lost, lost, 1, 1)
 
 
 def _names(now: Counted) -> Iterator[Variant]:
-    """Requests to a fleet of a variant are the variant's, too."""
+    """Requests to a fleet of a variant are the variant's, too, and AllTraffic's of the endpoint
+    while an update moves it.
+    """
     yield Variant(now.region, now.endpoint, now.variant)
     if now.config:
         yield Variant(*now.key)
+        if now.variant != ALL_TRAFFIC and not now.is_shadow:
+            yield Variant(now.region, now.endpoint, ALL_TRAFFIC)
 
 
 def _since(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:

@@ -19,8 +19,11 @@ def begin(deployment: Deployment, live: Fleet, pending: Fleet, now: float) -> Ro
 
 
 def largest(fleet: Fleet) -> int:
-    """Instances of the largest variant, of which batch sizes are a part."""
-    return max((v.count for v in fleet.variants), default=0)
+    """Instances of the largest variant, of which batch sizes are a part.
+
+    One at the least: a variant of an asynchronous endpoint may have none at the moment.
+    """
+    return max((v.count for v in fleet.variants if not v.shadow and v.count), default=1)
 
 
 def advance(

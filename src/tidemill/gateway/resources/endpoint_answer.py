@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tidemill.control import endpoint
 from tidemill.errors import NotFound
 from tidemill.gateway.call import Call
-from tidemill.gateway.resources import data_capture, endpoint_config
+from tidemill.gateway.resources import data_capture, endpoint_config, serverless
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.store.base import Row
 from tidemill.traffic import rollout as moves
@@ -36,7 +37,7 @@ def described(call: Call, row: Row) -> dict[str, Any]:
         **{n: sent[n] for n in ("AsyncInferenceConfig", "ExplainerConfig") if n in sent},
     }
     if row.status != EndpointStatus.CREATING.value:
-        answer["ProductionVariants"] = [_live(row, sent, v) for v in state["variants"]]
+        answer |= _by_kind(state["variants"], partial(_live, row, sent))
     if state.get("capture"):
         buckets = call.platform.home.buckets
         answer["DataCaptureConfig"] = data_capture.summary(state["capture"], row.status, buckets)
@@ -57,11 +58,20 @@ def _summary(call: Call, row: Row) -> dict[str, Any]:
     sent = _sent(call, pending["config"])
     answer = {
         "EndpointConfigName": pending["config"],
-        "ProductionVariants": [_coming(row, sent, v) for v in pending["variants"]],
+        **_by_kind(pending["variants"], partial(_coming, row, sent)),
     }
     if state.get("rollout"):
         answer["StartTime"] = state["rollout"]["started"]
     return answer
+
+
+def _by_kind(
+    variants: Sequence[Mapping[str, Any]], told: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Production variants, and the shadows if there are any."""
+    shadows = [told(v) for v in variants if v.get("shadow")]
+    answer = {"ProductionVariants": [told(v) for v in variants if not v.get("shadow")]}
+    return {**answer, "ShadowProductionVariants": shadows} if shadows else answer
 
 
 def _live(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +106,12 @@ def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> d
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": row.created}
         ],
     }
-    for asked in sent.get("ProductionVariants", ()):
-        if asked["VariantName"] == variant["name"] and "ServerlessConfig" in asked:
-            answer["CurrentServerlessConfig"] = asked["ServerlessConfig"]
+    if variant.get("serverless"):
+        state = row.document["state"]
+        del answer["DesiredInstanceCount"]
+        generation = state["generation"]
+        answer["CurrentInstanceCount"] = _ready(state, generation, variant["name"])
+        answer |= serverless.summary(variant)
     return answer
 
 

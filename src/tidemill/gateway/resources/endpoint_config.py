@@ -7,7 +7,14 @@ from typing import Any
 
 from tidemill.control import endpoint_config
 from tidemill.gateway.call import Call, Handler
-from tidemill.gateway.resources import async_inference, data_capture, model, quota
+from tidemill.gateway.resources import (
+    async_inference,
+    data_capture,
+    model,
+    quota,
+    serverless,
+    shadow_variants,
+)
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun, must_be_named
 from tidemill.gateway.wire.errors import invalid
@@ -23,8 +30,6 @@ NOUN = Noun(
 
 # What would change the answers or the traffic: to ignore it would be another endpoint.
 _UNMET = {
-    "ShadowProductionVariants": "shadow variants are not available. Use a production variant of a "
-    "small weight, or a canary",
     "ExplainerConfig": "explanations of predictions are not available. Leave it out",
 }
 
@@ -32,7 +37,11 @@ _UNMET = {
 def create(call: Call) -> dict[str, Any]:
     spec = to_spec(call)
     for variant in spec.variants:
-        model.NOUN.find(call, variant.model)
+        row = model.NOUN.find(call, variant.model)
+        if any(one.shadow for one in spec.variants):
+            shadow_variants.check_model(row)
+        if variant.serverless:
+            serverless.check_model(row)
     kept = {name: value for name, value in call.request.items() if name != "Tags"}
     return NOUN.create(call, lambda tags: endpoint_config.create(call.verbs, spec, kept, tags))
 
@@ -57,14 +66,14 @@ def to_spec(call: Call) -> EndpointConfig:
     for member, why in _UNMET.items():
         if call.request.get(member):
             raise invalid(f"EndpointConfig {name} has {member}: {why}.")
-    sent = call.request["ProductionVariants"]
-    for number, variant in enumerate(sent, 1):
-        must_be_named(variant, "VariantName", f"productionVariants.{number}.member")
-    variants = tuple(_variant(v) for v in sent)
+    variants = _variants(call.request, "ProductionVariants")
+    shadows = _variants(call.request, shadow_variants.MEMBER)
+    variants += shadow_variants.checked(call.request, shadows)
     named = [v.name for v in variants]
     for one in named:
         if named.count(one) > 1:
             raise invalid(f'The variant name "{one}" was non-unique within the request.')
+    serverless.check(call.request, variants)
     capture = data_capture.to_spec(call.request.get("DataCaptureConfig"))
     queued = async_inference.to_spec(
         call.request.get("AsyncInferenceConfig"), call.platform.home.topics
@@ -72,16 +81,19 @@ def to_spec(call: Call) -> EndpointConfig:
     return EndpointConfig(name, call.arn(NOUN.kind, name), call.region, variants, capture, queued)
 
 
+def _variants(request: Mapping[str, Any], member: str) -> tuple[ProductionVariant, ...]:
+    sent = request.get(member, ())
+    for number, variant in enumerate(sent, 1):
+        place = member[0].lower() + member[1:]
+        must_be_named(variant, "VariantName", f"{place}.{number}.member")
+    return tuple(_variant(v) for v in sent)
+
+
 def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
     if "ModelName" not in sent:
         raise invalid(
             f"ProductionVariant {sent['VariantName']} must name a model: inference components "
             "are not supported. Give ModelName."
-        )
-    if "ServerlessConfig" in sent:
-        raise invalid(
-            f"ProductionVariant {sent['VariantName']} has ServerlessConfig: serverless endpoints "
-            "are not available. Give InstanceType and InitialInstanceCount."
         )
     kind = sent.get("InstanceType", "local")
     return ProductionVariant(
@@ -91,6 +103,7 @@ def _variant(sent: Mapping[str, Any]) -> ProductionVariant:
         weight=sent.get("InitialVariantWeight", 1.0),
         instance_type=kind,
         routing=sent.get("RoutingConfig", {}).get("RoutingStrategy", LEAST_OUTSTANDING),
+        serverless=serverless.to_spec(sent),
     )
 
 
