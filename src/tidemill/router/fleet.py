@@ -168,7 +168,7 @@ class Fleet:
             return
         if self._poison.known and call in self._poison:
             call.poison()
-        elif (chosen := choose(variants, self._clock.now)) is not None:
+        elif (chosen := choose(variants, self._clock.now, call.frame)) is not None:
             self._hand(call, *chosen)
         else:
             self._wait(call, live)
@@ -254,7 +254,7 @@ class Fleet:
                     line.take(queue)
                 elif not variants:
                     self.send(line.take(queue))  # which finds that there is no such variant
-                elif (chosen := choose(variants, self._clock.now)) is not None:
+                elif (chosen := choose(variants, self._clock.now, queue[0].frame)) is not None:
                     self._hand(line.take(queue), *chosen)
                 else:
                     break

@@ -10,11 +10,14 @@ from tidemill.router.demand import Demand
 from tidemill.router.line import Line
 from tidemill.router.meter import Meter
 from tidemill.router.replica import Replica
+from tidemill.spec.frame import target_of
 from tidemill.spec.route import RANDOM, Route, Variant
 from tidemill.traffic.routing import (
     RAMP_SECONDS,
     admitted,
+    affinity,
     choose_any,
+    choose_home,
     choose_replica,
     choose_variant,
 )
@@ -34,6 +37,7 @@ class LiveVariant:
     __slots__ = (
         "cold_until",
         "config",
+        "is_multi_model",
         "is_random",
         "is_serverless",
         "is_shadow",
@@ -65,6 +69,7 @@ class LiveVariant:
         self.is_serverless = variant.max_concurrency > 0
         self.timeout = variant.timeout
         self.is_random = variant.routing == RANDOM
+        self.is_multi_model = variant.multi_model
         self.most = most
         self.meter = meter
         self.tap = tap
@@ -78,8 +83,8 @@ class LiveVariant:
         self.open = [one for one in up if not one.hung] or up
         self.cold_until = max((one.since for one in self.open), default=0.0) + RAMP_SECONDS
 
-    def pick(self, now: float) -> Replica | None:
-        """The replica for the next request, or None while all of them are full."""
+    def pick(self, now: float, frame: bytes = b"") -> Replica | None:
+        """The replica for the next request, or None while all of them are full. frame: of it"""
         open, most = self.open, self.most
         if len(open) == 1:
             [one] = open
@@ -90,6 +95,8 @@ class LiveVariant:
             roomy = [roomy[i] for i in admitted([now - one.since for one in roomy], point)]
         if len(roomy) < 2:
             return roomy[0] if roomy else None
+        if self.is_multi_model:
+            return _home(roomy, frame)
         point = random.random()  # noqa: S311
         if self.is_random:
             return roomy[choose_any(len(roomy), point)]
@@ -152,11 +159,13 @@ class LiveRoute:
         return any(one.up for variant in self.variants(target) for one in variant.replicas)
 
 
-def choose(variants: Sequence[LiveVariant], now: float) -> tuple[LiveVariant, Replica] | None:
+def choose(
+    variants: Sequence[LiveVariant], now: float, frame: bytes = b""
+) -> tuple[LiveVariant, Replica] | None:
     """Who gets the next request; those that are down or full leave their share to the others."""
     if len(variants) == 1:
         [variant] = variants
-        replica = variant.pick(now)
+        replica = variant.pick(now, frame)
         return None if replica is None else (variant, replica)
     open = [variant for variant in variants if variant.open]
     while open:
@@ -164,8 +173,15 @@ def choose(variants: Sequence[LiveVariant], now: float) -> tuple[LiveVariant, Re
         if len(open) > 1:
             point = random.random()  # noqa: S311
             at = choose_variant([variant.weight for variant in open], point)
-        replica = open[at].pick(now)
+        replica = open[at].pick(now, frame)
         if replica is not None:
             return open[at], replica
         del open[at]
     return None
+
+
+def _home(replicas: Sequence[Replica], frame: bytes) -> Replica:
+    """The one that has the model which a request frame names, as far as all can know."""
+    model = target_of(frame)
+    affinities = [affinity(model, one.address.encode()) for one in replicas]
+    return replicas[choose_home(affinities, [len(one.in_flight) for one in replicas])]

@@ -8,7 +8,8 @@ A request's head holds up to four lines: content type, accept, custom attributes
 absent). The target is the model of several that is to answer: TargetModel at multi-model endpoints,
 TargetContainerHostname where each container is asked directly. A response's head holds up to three:
 content type, custom attributes, and which containers had the request, each with its microseconds
-(``prepare=120;cluster=85``); the last named is the one that answered.
+(``prepare=120;cluster=85``); the last named is the one that answered. Where the platform refuses
+and not a model, a fourth line is the code of the error that InvokeEndpoint then has.
 
 A STREAM is a request whose answer may come in parts: any number of PART frames, each with a head as
 a RESPONSE has it, then a RESPONSE, which ends it; an error is a RESPONSE alone. A FEEDBACK carries
@@ -55,6 +56,16 @@ def pack(kind: int, id: int, status: int, head: bytes, body: bytes) -> bytes:
     '00000000070000000300000000000000'
     """
     return HEADER.pack(len(head) + len(body), id, kind, 0, status, len(head)) + head + body
+
+
+def target_of(frame: bytes) -> bytes:
+    """The target of one packed request, or nothing.
+
+    >>> target_of(pack(REQUEST, 1, 0, b"text/csv\n\n\nblue", b"1,2"))
+    b'blue'
+    """
+    head = frame[HEADER.size : HEADER.size + HEADER.unpack_from(frame)[-1]]
+    return b"".join(head.split(b"\n", 3)[3:])
 
 
 def unpack(buffer: bytes | bytearray | memoryview) -> tuple[list[Frame], int]:

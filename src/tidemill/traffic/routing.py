@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 RAMP_SECONDS = 4.0
 """So long a replica that has just come up takes less than its share: caches are cold at first."""
 LEAST_SHARE = 0.1
+SLACK = 16
+"""Requests under way up to which a replica is not busy: it answers them together."""
 
 
 def choose_variant(weights: Sequence[float], point: float) -> int:
@@ -55,6 +58,36 @@ def choose_any(count: int, point: float) -> int:
     [0, 1, 2]
     """
     return min(int(point * count), count - 1)
+
+
+def affinity(model: bytes, replica: bytes) -> int:
+    """Return how much a model belongs to a replica, as good as drawn by chance but always the same.
+
+    Of several replicas the model lives on the one to which it belongs most (rendezvous hashing,
+    Thaler & Ravishankar 1998): each has its part of the models, and when one comes or goes only the
+    models move that it takes or leaves.
+
+    >>> replicas = (b"r1", b"r2", b"r3")
+    >>> homes = [max(replicas, key=lambda one: affinity(b"%d" % i, one)) for i in range(999)]
+    >>> [homes.count(one) // 100 for one in replicas]
+    [3, 3, 3]
+    """
+    return hash((crc32(model), crc32(replica)))
+
+
+def choose_home(affinities: Sequence[int], outstanding: Sequence[int]) -> int:
+    """Return the index of the replica for a request of one model: where it lives, if not too busy.
+
+    Else where it would live next: a hot model spreads, as far as its requests have to.
+
+    >>> choose_home([5, 9, 7], [0, 16, 0]), choose_home([5, 9, 7], [0, 17, 0])
+    (1, 2)
+    >>> choose_home([5, 9, 7], [20, 50, 60])
+    1
+    """
+    most = SLACK + 2 * min(outstanding)
+    able = [index for index, count in enumerate(outstanding) if count <= most]
+    return max(able, key=affinities.__getitem__)
 
 
 def ramp(seconds: float) -> float:
