@@ -61,7 +61,7 @@ def pack(kind: int, id: int, status: int, head: bytes, body: bytes) -> bytes:
 def target_of(frame: bytes) -> bytes:
     """The target of one packed request, or nothing.
 
-    >>> target_of(pack(REQUEST, 1, 0, b"text/csv\n\n\nblue", b"1,2"))
+    >>> target_of(pack(REQUEST, 1, 0, b"text/csv\\n\\n\\nblue", b"1,2"))
     b'blue'
     """
     head = frame[HEADER.size : HEADER.size + HEADER.unpack_from(frame)[-1]]
