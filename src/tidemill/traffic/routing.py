@@ -12,6 +12,10 @@ SLACK = 16
 """Requests under way up to which a replica is not busy: it answers them together."""
 
 
+_MIX = ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB))
+"""Of splitmix64 (Steele, Lea & Flood 2014): every bit then depends on every other."""
+
+
 def choose_variant(weights: Sequence[float], point: float) -> int:
     """Return the index of the variant whose share of the traffic holds ``point`` (0 ≤ point < 1).
 
@@ -72,7 +76,10 @@ def affinity(model: bytes, replica: bytes) -> int:
     >>> all(300 < homes.count(one) < 370 for one in replicas)
     True
     """
-    return hash((crc32(model), crc32(replica)))
+    mixed = crc32(model) << 32 | crc32(replica)
+    for shift, factor in _MIX:
+        mixed = (mixed ^ mixed >> shift) * factor & 0xFFFF_FFFF_FFFF_FFFF
+    return mixed ^ mixed >> 31
 
 
 def choose_home(affinities: Sequence[int], outstanding: Sequence[int]) -> int:
