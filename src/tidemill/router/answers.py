@@ -6,6 +6,8 @@ import json
 import os
 from itertools import count
 
+from tidemill.spec import event_stream
+
 STATUS = {
     200: "OK",
     202: "Accepted",
@@ -56,6 +58,17 @@ def prediction(
         b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: %b%012x\r\nContent-Type: %b\r\n"
         b"x-Amzn-Invoked-Production-Variant: %b\r\n%bContent-Length: %d\r\n\r\n%b"
         % (_PREFIX, next(_serial), content_type, variant, extra, len(body), body)
+    )
+
+
+def stream(content_type: bytes, variant: bytes, attributes: bytes, extra: bytes) -> bytes:
+    """The head of a model's answer in parts. content_type: of the parts together"""
+    if attributes:
+        extra += b"X-Amzn-SageMaker-Custom-Attributes: %b\r\n" % attributes
+    return (
+        b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: %b\r\nContent-Type: %b\r\n"
+        b"X-Amzn-SageMaker-Content-Type: %b\r\nx-Amzn-Invoked-Production-Variant: %b\r\n%b\r\n"
+        % (request_id(), event_stream.CONTENT_TYPE.encode(), content_type, variant, extra)
     )
 
 

@@ -83,6 +83,20 @@ class Tap:
                 len(frame) + len(answered),
             )
 
+    def draws(self) -> bool:
+        """Whether a request whose answer has begun is of the sample: its parts are to be kept."""
+        return self._random() < self._share
+
+    def keep(
+        self, frame: bytes, inference_id: str, answered_type: bytes, answered: bytes | None
+    ) -> None:
+        """A request that was drawn, with all of its answer, or None if that was too long."""
+        if answered is None:
+            self._recorder.refuse()
+            return
+        taken = Taken(self, time.time(), frame, inference_id, answered_type, answered, b"")
+        self._recorder.take(taken, len(frame) + len(answered))
+
 
 class Recorder:
     """The queue and the thread behind all taps. The thread starts with the first tap.
@@ -147,6 +161,10 @@ class Recorder:
             return
         self._bytes_in += size
         self._queue.append(taken)
+
+    def refuse(self) -> None:
+        """A request of the sample was too large to keep."""
+        self._refused += 1
 
     def close(self) -> None:
         """Write what is here; for at most CLOSE_SECONDS."""

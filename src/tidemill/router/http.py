@@ -207,6 +207,11 @@ class Connection(asyncio.Protocol):
             line.popleft()
             self._advance(exchange)
 
+    def flows(self, exchange: Exchange) -> bool:
+        """Whether what it writes goes out at once, to a client that keeps up with it."""
+        line = self._line
+        return bool(line) and line[0] is exchange and not self._holds & CLIENT_IS_SLOW
+
     def write_continue(self, exchange: Exchange) -> None:
         """Tell the client to send the body (``Expect: 100-continue``), if it is first in line."""
         if self._line and self._line[0] is exchange and not self._lingering:

@@ -43,6 +43,13 @@ def too_many_wait(endpoint: str, waiting: int, *, is_up: bool) -> str:
     )
 
 
+def throttled(endpoint: str, most: int) -> str:
+    return (
+        f"Rate exceeded: serverless endpoint {endpoint} takes {most} requests at once, its "
+        "MaxConcurrency. Try again in a moment, or raise it."
+    )
+
+
 def asynchronous(endpoint: str) -> str:
     return (
         f"Endpoint {endpoint} is asynchronous: its answers are put into S3. "
@@ -94,4 +101,18 @@ def late(seconds: float) -> str:
     return (
         "Your invocation timed out while waiting for a response from container primary: "
         f"{seconds:g} s. Send fewer rows, or add replicas."
+    )
+
+
+def broken(endpoint: str) -> str:
+    return (
+        f"The replica of endpoint {endpoint} ended before its answer did. "
+        "What has come is right, but not all; send the request again."
+    )
+
+
+def late_part(seconds: float, in_all: float) -> str:
+    return (
+        "The model must send the next part of its answer within "
+        f"{seconds:g} s, and all of them within {in_all:g} s. Send fewer rows, or read faster."
     )
