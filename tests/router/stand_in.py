@@ -22,7 +22,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tidemill.spec.frame import RESPONSE, Frame, pack, unpack
+from tidemill.spec.frame import RESPONSE, SHARE, Frame, pack, unpack
 from tidemill.spec.home import Home
 from tidemill.spec.route import Route, RoutingTable, Variant
 
@@ -110,6 +110,9 @@ class Replica:
             writer.close()
 
     def _take(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
+        if frame.kind == SHARE:  # as on another machine
+            writer.write(pack(SHARE, frame.id, 404, b"", b""))
+            return
         self.requests.append((frame.head, frame.body))
         answer = self.answer(frame.head, frame.body)
         if answer is not None:

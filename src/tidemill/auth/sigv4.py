@@ -73,6 +73,7 @@ def verify(
     keys: Mapping[str, str],
     now: float,
     skew: float = SKEW,
+    digest: str | None = None,
 ) -> Identity:
     """Say who signed the request, or raise one of ``auth.refusal``.
 
@@ -80,14 +81,15 @@ def verify(
     values as text (latin-1), repeated ones joined by ``,`` · body: None when it is still to be read
     (S3 only: check it with ``auth.payload`` against the ``payload`` of the answer)
     keys: access key id → secret · now: epoch seconds · skew: seconds that clocks may differ
+    digest: the SHA-256 of the body in hex, where it was taken as the body came (not for S3)
     """
     authorization = headers.get("authorization")
     if authorization is not None:
-        claim = _from_header(authorization, headers, body)
+        claim = _from_header(authorization, headers, body, digest)
         _check_moment(claim.date, now, skew)
         in_query = query
     elif "X-Amz-Signature=" in query:
-        claim = _from_query(query, headers, body, now, skew)
+        claim = _from_query(query, headers, body, now, skew, digest)
         in_query = canonical.query(query, without="X-Amz-Signature")
     elif "AWSAccessKeyId=" in query:
         return sigv2.verify(method, path, query, headers, keys=keys, now=now)
@@ -112,7 +114,9 @@ def verify(
     )
 
 
-def _from_header(authorization: str, headers: Mapping[str, str], body: bytes | None) -> _Claim:
+def _from_header(
+    authorization: str, headers: Mapping[str, str], body: bytes | None, digest: str | None
+) -> _Claim:
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
         raise MalformedSignature(
@@ -124,12 +128,17 @@ def _from_header(authorization: str, headers: Mapping[str, str], body: bytes | N
     date = headers.get("x-amz-date") or _from_http_date(headers.get("date", ""))
     if date[:8] != day:
         raise WrongSignature(f"Credential should be scoped to the request's date, {date[:8]!r}.")
-    payload = _payload(service, headers.get("x-amz-content-sha256"), body)
+    payload = _payload(service, headers.get("x-amz-content-sha256"), body, digest)
     return _Claim(key, day, region, service, signed, signature, date, payload)
 
 
 def _from_query(
-    query: str, headers: Mapping[str, str], body: bytes | None, now: float, skew: float
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    now: float,
+    skew: float,
+    digest: str | None,
 ) -> _Claim:
     sent = {n: unquote(v) for n, _, v in (p.partition("=") for p in query.split("&"))}
     match = _SCOPE.fullmatch(sent.get("X-Amz-Credential", ""))
@@ -146,14 +155,14 @@ def _from_query(
         raise WrongSignature(f"Credential should be scoped to the request's date, {date[:8]!r}.")
     _check_lifetime(date, int(seconds[:9]), now, skew)
     said = headers.get("x-amz-content-sha256") or sent.get("X-Amz-Content-Sha256")
-    payload = (said or UNSIGNED) if service == "s3" else _payload(service, None, body)
+    payload = (said or UNSIGNED) if service == "s3" else _payload(service, None, body, digest)
     return _Claim(key, day, region, service, signed, sent.get("X-Amz-Signature", ""), date, payload)
 
 
-def _payload(service: str, said: str | None, body: bytes | None) -> str:
+def _payload(service: str, said: str | None, body: bytes | None, digest: str | None) -> str:
     """The hash that was signed. Only S3 may declare it; elsewhere it is always taken anew."""
     if service != "s3":
-        return sha256(body or b"").hexdigest()
+        return digest or sha256(body or b"").hexdigest()
     if said is None:
         raise MalformedSignature("Missing required header for this request: x-amz-content-sha256.")
     if said == UNSIGNED or said in STREAMING or _HEX.fullmatch(said):

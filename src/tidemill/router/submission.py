@@ -68,8 +68,9 @@ class Submission(Invocation):
             return refusals.not_asynchronous(route.endpoint)
         return self._unmet() or self._misdirected(route) or problem(self._headers, size)
 
-    def _send(self, route: Route, body: bytes) -> None:
+    def _send(self, route: Route) -> None:
         assert route.asynchronous is not None
+        body = b"".join(self._take())
         entry = to_entry(route, route.asynchronous, self._headers, body, time.time())
         data = entry.to_bytes()
         if not self._dispatcher.has_room(len(data)):
@@ -86,9 +87,9 @@ class Submission(Invocation):
         self._dispatcher.keep(entry, data, told)
 
     def _accepted(self, entry: Entry) -> None:
-        body = json.dumps({"InferenceId": entry.id}).encode()
+        said = json.dumps({"InferenceId": entry.id}).encode()
         places = (entry.output, entry.failure)
-        self._write(answers.accepted(*places, body, close=not self.request.keep_alive))
+        self._write(answers.accepted(*places, said, close=not self.request.keep_alive))
 
 
 def problem(headers: Mapping[str, str], size: int) -> str:

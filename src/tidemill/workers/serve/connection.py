@@ -5,8 +5,21 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from tidemill.spec.frame import HEADER, PING, PONG, REQUEST, RESPONSE, Frame, pack, unpack
+from tidemill.errors import InvalidData
+from tidemill.spec.frame import (
+    HEADER,
+    LENT,
+    PING,
+    PONG,
+    REQUEST,
+    RESPONSE,
+    SHARE,
+    Frame,
+    pack,
+    unpack,
+)
 from tidemill.workers.serve.answers import Answer
+from tidemill.workers.serve.lent import Lent
 
 PIECE = 256 << 10
 """Bytes taken from the socket at a time: some hundred small requests."""
@@ -23,6 +36,7 @@ class Connection:
         sock.setblocking(False)
         self.sock = sock
         self._inbox, self._outbox = bytearray(), bytearray()
+        self._lent: Lent | None = None
 
     @property
     def is_amid(self) -> bool:
@@ -48,10 +62,31 @@ class Connection:
             raise ConnectionResetError("closed by the other end")
         frames = self._whole(piece)
         if all(frame.kind == REQUEST for frame in frames):
-            return frames
-        pongs = b"".join(pack(PONG, f.id, 0, b"", b"") for f in frames if f.kind == PING)
-        self._send(pongs)
-        return [frame for frame in frames if frame.kind == REQUEST]
+            return [f if f.place != LENT else self._inline(f) for f in frames]
+        self._send(b"".join(map(self._reply, frames)))
+        requests = [frame for frame in frames if frame.kind == REQUEST]
+        return [f if f.place != LENT else self._inline(f) for f in requests]
+
+    def _reply(self, frame: Frame) -> bytes:
+        """What is said at once to a frame that is no request."""
+        if frame.kind == PING:
+            return pack(PONG, frame.id, 0, b"", b"")
+        if frame.kind != SHARE:
+            return b""
+        try:
+            self._lent = Lent(frame.body)
+        except (OSError, ValueError, KeyError, TypeError):  # another machine, or user
+            return pack(SHARE, frame.id, 404, b"", b"")
+        return pack(SHARE, frame.id, 200, b"", b"")
+
+    def _inline(self, frame: Frame) -> Frame:
+        """The frame with the body that it was lent."""
+        try:
+            if self._lent is not None:
+                return self._lent.inline(frame)
+        except InvalidData as error:
+            raise ConnectionAbortedError(str(error)) from None
+        raise ConnectionAbortedError("a body is lent, but no memory is shared")
 
     def answer(self, frames: Sequence[Frame], answers: Sequence[Answer]) -> None:
         """Send the answers to these requests. Raises ConnectionError when it is over."""
