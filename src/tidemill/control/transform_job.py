@@ -47,7 +47,8 @@ def work(row: Row) -> Work:
 def problem(job: TransformJob) -> str | None:
     """Why a job can never run here (a FailureReason), or None."""
     try:
-        registry.name_of(job.container.image)
+        for container in job.steps:
+            registry.name_of(container.image)
     except NotFound as error:
         return f"ClientError: model {job.model!r}: {error}"
     return None

@@ -9,6 +9,7 @@ from tidemill.data.batch import Batch
 from tidemill.data.checks import require_finite
 from tidemill.data.content_type import ContentType
 from tidemill.data.formats import (
+    answered,
     arrow_stream,
     csv,
     json,
@@ -50,7 +51,7 @@ def decode(
     elif kind.media == types.LIBSVM:
         batch = libsvm.decode(body, kind)
     elif kind.media in DECODERS:
-        batch = DECODERS[kind.media](body)
+        batch = _decoded(body, kind.media)
     else:
         raise UnsupportedType(
             f"the content type of a request must be one of {', '.join(DECODERS)}",
@@ -62,3 +63,14 @@ def decode(
         raise InvalidData("request body: must have a row", got=got, do="Send the rows.")
     require_finite(batch, REQUEST.row, allows_missing=allows_missing)
     return batch
+
+
+def _decoded(body: bytes, media: str) -> Batch:
+    """The rows of a request, or of the answer that a pipeline's earlier step has made one."""
+    try:
+        return DECODERS[media](body)
+    except InvalidData:
+        batch = answered.read(body, media)
+        if batch is None:
+            raise
+        return batch

@@ -34,7 +34,8 @@ class Processing:
 class TransformJob:
     """What the engine and the worker need; the wire request is kept beside it, unread.
 
-    container: of the model as it was at creation · input_uri: S3 prefix, or of a manifest
+    container: of the model as it was at creation; containers: all of them, where they are several
+    input_uri: S3 prefix, or of a manifest
     data_type: S3Prefix or ManifestFile · compression: None or Gzip · split: None, Line or RecordIO
     accept: as in requests, or None · assemble: None or Line · strategy: MultiRecord or SingleRecord
     payload_megabytes: of a request, at most; 0 for no limit
@@ -59,6 +60,12 @@ class TransformJob:
     instances: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     processing: Processing = Processing()
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Container, ...]:
+        """The containers that answer one after another."""
+        return self.containers or (self.container,)
 
 
 def from_document(document: Mapping[str, Any]) -> TransformJob:
@@ -71,4 +78,6 @@ def from_document(document: Mapping[str, Any]) -> TransformJob:
     """
     container = Container(**document["container"])
     processing = Processing(**document["processing"])
-    return TransformJob(**{**document, "container": container, "processing": processing})
+    containers = tuple(Container(**one) for one in document.get("containers", ()))
+    read = {"container": container, "containers": containers, "processing": processing}
+    return TransformJob(**{**document, **read})

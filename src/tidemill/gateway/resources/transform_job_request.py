@@ -11,7 +11,7 @@ from tidemill.gateway.resources import quota
 from tidemill.gateway.resources.channel import check_location
 from tidemill.gateway.wire.errors import invalid
 from tidemill.spec import json_path
-from tidemill.spec.model import Container, Model
+from tidemill.spec.model import DIRECT, MULTI, Container, Model
 from tidemill.spec.transform_job import DEFAULT_PAYLOAD, Processing, TransformJob
 
 Request = Mapping[str, Any]
@@ -31,7 +31,7 @@ def to_spec(request: Request, arn: str, region: str, model: Model) -> TransformJ
         arn=arn,
         region=region,
         model=model.name,
-        container=_container(model),
+        container=_containers(model)[0],
         input_uri=data["S3Uri"],
         output_uri=output["S3OutputPath"],
         data_type=data["S3DataType"],
@@ -48,17 +48,27 @@ def to_spec(request: Request, arn: str, region: str, model: Model) -> TransformJ
         ),
         environment=request.get("Environment", {}),
         processing=_processing(request.get("DataProcessing", {})),
+        containers=_containers(model),
     )
     _check(request, job)
     return job
 
 
-def _container(model: Model) -> Container:
-    if len(model.containers) != 1:
+def _containers(model: Model) -> tuple[Container, ...]:
+    """Those that answer one after another."""
+    if not model.containers:
+        raise invalid(f"Model '{model.name}' must have a container; got none.")
+    if model.execution == DIRECT:
         raise invalid(
-            f"Model '{model.name}' must have exactly one container; got {len(model.containers)}."
+            f"Model '{model.name}' has InferenceExecutionConfig.Mode Direct: no record says which "
+            "container it is for. Transform with a model of one container, or of Serial execution."
         )
-    return model.containers[0]
+    if any(container.mode == MULTI for container in model.containers):
+        raise invalid(
+            f"Model '{model.name}' is a multi-model one: no record says which model it is for. "
+            "Transform with a model whose ModelDataUrl names one artifact."
+        )
+    return model.containers
 
 
 def _processing(sent: Request) -> Processing:

@@ -32,13 +32,28 @@ class Answer:
     body: bytes
 
 
+Answering = Callable[[Sequence[Frame]], Sequence[Answer]]
+"""Answers request frames, in their order, and never raises."""
+DEFAULT_ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
+"""A container's variable: how requests without a preference of their own are answered."""
+
+
 class Answers:
-    """Answers by one model. complain: is given the traceback of what only we can have caused."""
+    """Answers by one model.
+
+    complain: is given the traceback of what only we can have caused · accept: for requests that
+    have no Accept, or one of anything; what is usual for their content type if it is empty
+    """
 
     def __init__(
-        self, model: Model, declaration: Declaration, complain: Callable[[str], None] = print
+        self,
+        model: Model,
+        declaration: Declaration,
+        complain: Callable[[str], None] = print,
+        accept: str = "",
     ) -> None:
         self._model, self._declaration, self._complain = model, declaration, complain
+        self._accept = accept or None
 
     def __call__(self, frames: Sequence[Frame]) -> list[Answer]:
         """An answer for each request frame, in their order; never raises."""
@@ -56,6 +71,8 @@ class Answers:
     def _kind(self, kind: tuple[bytes, bytes], bodies: Sequence[bytes]) -> list[Answer]:
         """Answers to requests of one content type and accept."""
         content_type, accept = (text.decode("latin-1") or None for text in kind)
+        if accept is None or accept == "*/*":
+            accept = self._accept or accept
         declared = self._declaration
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         try:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,14 @@ from tidemill.workers import one_thread  # isort: split
 
 from tidemill.kernels.allocator import keep_memory
 from tidemill.spec.home import WorkerHome
+from tidemill.spec.model import Container
 from tidemill.spec.transform_job import TransformJob, from_document
 from tidemill.storage import uri
 from tidemill.storage.bucket import Buckets
 from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
-from tidemill.workers.serve.answers import Answers
-from tidemill.workers.serve.model import open_model
-from tidemill.workers.transform.by_row import by_row
+from tidemill.workers.serve.choose import in_turn, open_all
 from tidemill.workers.transform.exchange import Exchange
 from tidemill.workers.transform.objects import Done, dealt
 from tidemill.workers.transform.run import Run, Stopped
@@ -62,16 +62,25 @@ def _transform(
     buckets.require(uri.parse(job.output_uri)[0])
     index = list(task["hosts"]).index(task["host"])
     share = dealt(job, buckets, Path(task["shared"]), index)
-    container = job.container
-    model, declaration = open_model(home.model, buckets, container.model_uri, container.image)
-    answers = Answers(model, by_row(declaration), lambda text: print(text, flush=True))
-    exchange = Exchange(job, answers, declaration.default_content_type)
+    opened = list(
+        open_all(_steps(job), home.model, buckets, _complain, is_read=True, last_too=True)
+    )
+    exchange = Exchange(job, in_turn(opened), opened[0].declaration.default_content_type)
     done = Done(home.root / "done")
     wrong = Run(job, buckets, exchange, done, desk, wants_to_stop).all(share)
     if wrong:
         # A note and no exit code: the other hosts go on with their objects.
         count = f"{len(wrong)} of {len(share)} objects of {task['host']} have no output"
         desk.note(f"ClientError: {count}: {wrong[0]}", "failure")
+
+
+def _steps(job: TransformJob) -> list[Container]:
+    """The containers as this job sets their environment."""
+    return [replace(one, environment={**one.environment, **job.environment}) for one in job.steps]
+
+
+def _complain(text: str) -> None:
+    print(text, flush=True)
 
 
 def _settings(job: TransformJob) -> str:

@@ -8,7 +8,7 @@ import pytest
 from tests.algorithms.cases.xgboost import CASES
 from tidemill.spec.frame import REQUEST, Frame
 from tidemill.workers.serve.answers import Answers
-from tidemill.workers.transform.by_row import by_row
+from tidemill.workers.serve.by_row import by_row
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

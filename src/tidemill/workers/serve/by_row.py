@@ -1,7 +1,7 @@
-"""Algorithms that answer CSV in a way of their own answer a line a row in batch transform.
+"""Algorithms that answer CSV in a way of their own answer a line a row where others read it.
 
 As SageMaker's XGBoost does: its endpoints put commas between the scores of rows, its transform jobs
-line ends, else no answer could be told from the next.
+line ends, else no answer could be told from the next. Nor could it by the next step of a pipeline.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ByRow:
 
 
 def by_row(declaration: Declaration) -> Declaration:
-    """The declaration as transform jobs need it."""
+    """The declaration as transform jobs and the steps of pipelines need it."""
     if declaration.dialogue is None:
         return declaration
     return replace(declaration, dialogue=ByRow(declaration.dialogue))

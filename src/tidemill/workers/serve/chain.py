@@ -1,0 +1,103 @@
+"""An inference pipeline: containers that answer one after another, whole turns at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from time import perf_counter
+
+from tidemill.data import content_type as types
+from tidemill.spec.frame import REQUEST, Frame
+from tidemill.workers.serve.answers import Answer, Answering
+
+_TYPE, _ACCEPT, _ATTRIBUTES, _TARGET = range(4)
+
+
+class Chain:
+    """Answers as the containers would if each were asked by hand with what the one before answered.
+
+    All requests of a turn go through the first container at once, their answers through the second
+    and so on, so that each works on a batch. One that a container refuses goes no further, and is
+    answered with the refusal. The client's Accept is the last container's; the others answer as is
+    usual for them, or as their environment says (``answers.DEFAULT_ACCEPT``). Custom attributes go
+    to every container, and those that one answers with, to the ones after it.
+    """
+
+    def __init__(
+        self, containers: Mapping[str, Answering], clock: Callable[[], float] = perf_counter
+    ) -> None:
+        self._containers, self._clock = list(containers.items()), clock
+
+    def __call__(self, frames: Sequence[Frame]) -> list[Answer]:
+        """An answer for each request frame, in their order; never raises."""
+        found: dict[int, Answer] = {}
+        asked: dict[int, Frame] = {}
+        for index, frame in enumerate(frames):
+            if _is_of_protocol(frame.head):
+                found[index] = _NOT_OF_PROTOCOL
+            else:
+                asked[index] = frame
+        wanted = {index: _lines(frame.head)[_ACCEPT] for index, frame in asked.items()}
+        trail = b""
+        for place, (name, answering) in enumerate(self._containers, 1):
+            is_last = place == len(self._containers)
+            began = self._clock()
+            questions = [_to(f, wanted[i] if is_last else b"") for i, f in asked.items()]
+            answers = answering(questions) if questions else []
+            trail = joined(trail, name, self._clock() - began)
+            pairs = list(zip(asked.items(), answers, strict=True))
+            asked = {}
+            for (index, frame), answer in pairs:
+                if is_last or answer.status != HTTPStatus.OK:
+                    found[index] = passed(answer, trail)
+                else:
+                    asked[index] = _next(frame, answer)
+        return [found[index] for index in range(len(frames))]
+
+
+def joined(trail: bytes, name: str, seconds: float) -> bytes:
+    """The third line of an answer's head once another container has had the request."""
+    mine = f"{name}={seconds * 1e6:.0f}".encode()
+    return trail + b";" + mine if trail else mine
+
+
+def passed(answer: Answer, trail: bytes) -> Answer:
+    """The answer with word of who gave it.
+
+    >>> passed(Answer(200, b"text/csv\\n", b"1\\n"), b"container-1=85").head
+    b'text/csv\\n\\ncontainer-1=85'
+    """
+    content_type, attributes = _lines(answer.head)[:2]
+    return Answer(answer.status, b"\n".join((content_type, attributes, trail)), answer.body)
+
+
+def _to(frame: Frame, accept: bytes) -> Frame:
+    """The request as a container gets it."""
+    lines = _lines(frame.head)
+    lines[_ACCEPT] = accept
+    return Frame(REQUEST, frame.id, 0, b"\n".join(lines), frame.body)
+
+
+def _next(frame: Frame, answer: Answer) -> Frame:
+    """A container's answer as a request to the one after it."""
+    lines, said = _lines(frame.head), _lines(answer.head)
+    lines[_TYPE] = said[0]
+    lines[_ATTRIBUTES] = said[1] or lines[_ATTRIBUTES]
+    return Frame(REQUEST, frame.id, 0, b"\n".join(lines), answer.body)
+
+
+def _lines(head: bytes) -> list[bytes]:
+    lines = head.split(b"\n", _TARGET)
+    return lines + [b""] * (_TARGET + 1 - len(lines))
+
+
+_NOT_OF_PROTOCOL = Answer(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    b"text/plain; charset=utf-8\n",
+    b"The Open Inference Protocol asks one model by the names of its tensors; this endpoint has a "
+    b"pipeline of several. Use InvokeEndpoint.",
+)
+
+
+def _is_of_protocol(head: bytes) -> bool:
+    return head.startswith(types.TENSORS.encode())
