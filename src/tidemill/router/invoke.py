@@ -217,7 +217,7 @@ class Invocation(Exchange):
         content_type, _, attributes = head.replace(b"\r", b"").partition(b"\n")
         attributes, _, trail = attributes.partition(b"\n")
         if status >= 400:
-            self._model_error(status, body, answerer(trail))
+            self._no_prediction(status, trail, body)
             return
         extra = answers.timing(model, self.sent - self.began)
         if not self.request.keep_alive:
@@ -250,6 +250,14 @@ class Invocation(Exchange):
 
     def poison(self) -> None:
         self._model_error(500, refusals.poisonous(self._asked.endpoint).encode())
+
+    def _no_prediction(self, status: int, trail: bytes, body: bytes) -> None:
+        """An error of the model, or the platform's own, for a replica can not have the model."""
+        trail, _, code = trail.partition(b"\n")
+        if code:
+            self.fail(status, code.decode("latin-1"), body.decode("utf-8", "replace"))
+        else:
+            self._model_error(status, body, answerer(trail))
 
     def _model_error(self, status: int, body: bytes, container: str = PRIMARY) -> None:
         self._count(status, perf_counter() - self.sent)
