@@ -74,7 +74,7 @@ class Memory:
 
     def _take(self, size: int) -> int | None:
         """The first place that is large enough: what was used lately is in the caches."""
-        wanted = -(-size // _PAGE) * _PAGE
+        wanted = max(1, -(-size // _PAGE)) * _PAGE
         for at, (offset, room) in enumerate(self._free):
             if room >= wanted:
                 if room == wanted:
