@@ -90,13 +90,13 @@ class LiveVariant:
             [one] = open
             return one if len(one.in_flight) < most and one.load < MOST_LOAD else None
         roomy = [one for one in open if len(one.in_flight) < most and one.load < MOST_LOAD]
+        if self.is_multi_model and roomy:
+            return _home(roomy, frame)
         if len(roomy) > 1 and now < self.cold_until:
             point = random.random()  # noqa: S311 - traffic shares, no secret
             roomy = [roomy[i] for i in admitted([now - one.since for one in roomy], point)]
         if len(roomy) < 2:
             return roomy[0] if roomy else None
-        if self.is_multi_model:
-            return _home(roomy, frame)
         point = random.random()  # noqa: S311
         if self.is_random:
             return roomy[choose_any(len(roomy), point)]
