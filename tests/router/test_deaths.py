@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 
 from tests.router.stand_in import Client, Platform, Replica, echo, route, wait_until
 
 
 def ask(
-    platform: Platform, endpoint: str, bodies: list[bytes], into: list[tuple[int, bytes]]
+    platform: Platform,
+    endpoint: str,
+    bodies: list[bytes],
+    into: list[tuple[int, bytes]],
+    headers: Mapping[str, str] | None = None,
 ) -> list[threading.Thread]:
     def one(body: bytes) -> None:
         client = Client(platform.port)
-        status, _, got = client.invoke(endpoint, body)
+        status, _, got = client.invoke(endpoint, body, headers)
         into.append((status, body if status == 200 and got == body else got))
         client.close()
 
