@@ -15,12 +15,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 
+from tidemill.app.warm_forks import warm_forks
 from tidemill.auth.credentials import load_or_create
 from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
@@ -33,13 +34,16 @@ from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
 from tidemill.control.workers import Workers
 from tidemill.engine.local import LocalEngine
-from tidemill.errors import NotReady, TidemillError
+from tidemill.engine.nursery import Nursery
+from tidemill.errors import Invalid, NotReady, TidemillError
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
 from tidemill.store.metrics import MetricStore
 from tidemill.store.sql import SqlStore
+from tidemill.traffic.serverless import IDLE_SECONDS, LEAST_IDLE, Policy
 
 ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
+IDLE_VARIABLE = "TIDEMILL_SERVERLESS_IDLE_SECONDS"
 COMMANDS = {
     kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}")
     for kind in ("train", "transform", "serve")
@@ -63,7 +67,12 @@ def run(home: Home, account: str) -> None:
         Schedules(verbs),
         Autoscaling(verbs, metrics),
     )
-    with _reconciling(verbs, home, duties), _listening(home.socket("gateway")) as listener:
+    modules = [command[-1] for command in COMMANDS.values()]
+    with (
+        warm_forks(modules, os.environ) as nursery,
+        _reconciling(verbs, home, duties, nursery),
+        _listening(home.socket("gateway")) as listener,
+    ):
         # uvicorn raises the signal again when it has wound up, which must not kill us then.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
@@ -87,12 +96,22 @@ def run(home: Home, account: str) -> None:
 
 
 @contextmanager
-def _reconciling(verbs: Verbs, home: Home, duties: Sequence[Duty]) -> Iterator[None]:
+def _reconciling(
+    verbs: Verbs, home: Home, duties: Sequence[Duty], nursery: Nursery | None
+) -> Iterator[None]:
     """The loop, in a thread, for as long as the block runs."""
     wakeup = Wakeup(home.socket("control"))
-    workers = Workers(LocalEngine(on_exit=verbs.wake), COMMANDS)
+    workers = Workers(LocalEngine(on_exit=verbs.wake, nursery=nursery), COMMANDS)
     health = Health(verbs.wake)
-    loop = Reconciler(verbs, home, workers, health, most_workers=most_workers(), duties=duties)
+    loop = Reconciler(
+        verbs,
+        home,
+        workers,
+        health,
+        most_workers=most_workers(),
+        duties=duties,
+        serverless=serverless_policy(os.environ),
+    )
     over = threading.Event()
     thread = threading.Thread(target=loop.run, args=(over, wakeup.wait), name="reconcile")
     health.start()
@@ -113,6 +132,26 @@ def most_workers() -> int:
     that a hundred jobs submitted together do not exhaust the memory.
     """
     return max(4, 2 * len(os.sched_getaffinity(0)))
+
+
+def serverless_policy(environment: Mapping[str, str]) -> Policy:
+    """When replicas of serverless endpoints come and go on this machine; raises Invalid.
+
+    >>> serverless_policy({IDLE_VARIABLE: "5"}).idle
+    5.0
+    """
+    told = environment.get(IDLE_VARIABLE, "")
+    try:
+        idle = float(told or IDLE_SECONDS)
+    except ValueError:
+        idle = 0.0
+    if not LEAST_IDLE <= idle < float("inf"):
+        raise Invalid(
+            f"{IDLE_VARIABLE} must be a number of seconds, {LEAST_IDLE:g} at the least",
+            got=told,
+            do="Set it to one, or leave it out.",
+        )
+    return Policy(idle, len(os.sched_getaffinity(0)))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidemill.control.verbs import Verbs
-from tidemill.spec import async_inference, capture
+from tidemill.spec import async_inference, capture, serverless
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.store.base import Row
 
@@ -32,8 +32,13 @@ def delete(verbs: Verbs, region: str, name: str) -> None:
 def spec(row: Row) -> EndpointConfig:
     """The endpoint config that a row holds."""
     fields = row.document["spec"]
-    variants = tuple(ProductionVariant(**v) for v in fields["variants"])
+    variants = tuple(_variant(v) for v in fields["variants"])
     wanted = capture.from_document(fields.get("capture"))
     queued = async_inference.from_document(fields.get("asynchronous"))
     nested = {"variants": variants, "capture": wanted, "asynchronous": queued}
     return EndpointConfig(**{**fields, **nested})
+
+
+def _variant(fields: Mapping[str, Any]) -> ProductionVariant:
+    wanted = serverless.from_document(fields.get("serverless"))
+    return ProductionVariant(**{**fields, "serverless": wanted})

@@ -93,6 +93,11 @@ class Home:
         """What the router has counted (``spec.meters``), written by it, read by control."""
         return self.run / "meters.json"
 
+    @property
+    def demand(self) -> Path:
+        """How much serverless endpoints are used (``spec.serverless``); written as meters are."""
+        return self.run / "demand.json"
+
     def socket(self, name: str) -> Path:
         """Path of a Unix socket of this home, short enough for the kernel.
 

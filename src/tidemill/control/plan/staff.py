@@ -84,9 +84,10 @@ def all_ready(state: EndpointState, fleet: Fleet) -> bool:
 
 
 def take_effect(state: EndpointState) -> EndpointState:
-    """The weights and counts that were wanted are those in effect."""
+    """The weights, counts and bounds that were wanted are those in effect."""
     variants = tuple(
-        replace(v, current_weight=v.weight, current_count=v.count) for v in state.variants
+        replace(v, current_weight=v.weight, current_count=v.count, current_serverless=v.serverless)
+        for v in state.variants
     )
     return replace(state, variants=variants)
 

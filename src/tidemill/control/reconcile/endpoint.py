@@ -14,7 +14,9 @@ from tidemill.control.plan.step import Seen, Step, Stop
 from tidemill.control.workers import Workers
 from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.home import Home, WorkerHome
+from tidemill.spec.serverless import Demand
 from tidemill.store.base import Row
+from tidemill.traffic.serverless import Policy
 
 
 def advance(
@@ -24,10 +26,13 @@ def advance(
     hangs: Callable[[str], bool],
     alarm: Callable[[str], str | None],
     now: float,
+    demand: Demand | None = None,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
 ) -> Step[fleet.EndpointState]:
     """Do what the endpoint needs now, and return where it stands after that; may be repeated.
 
     hangs: whether the process of a handle has stopped to answer · alarm: the state of one by name
+    demand, policy: for serverless variants
     """
     old = fleet.from_document(row.document["state"])
     known = _adopt(old, workers, now)
@@ -40,7 +45,15 @@ def advance(
     state = _listen(known, workers)
     watched = state.rollout.deployment.alarms if state.rollout is not None else ()
     alarming = [name for name in watched if alarm(name) == "ALARM"]
-    step = plan.plan(EndpointStatus(row.status), state, seen=seen, now=now, alarming=alarming)
+    step = plan.plan(
+        EndpointStatus(row.status),
+        state,
+        seen=seen,
+        now=now,
+        alarming=alarming,
+        demand=demand,
+        policy=policy,
+    )
     state = step.state
     for effect in step.effects:
         if isinstance(effect, Stop):

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from tidemill.control import alarm, endpoint
+from tidemill.control.demand import Demands
 from tidemill.control.health import Health
 from tidemill.control.plan import endpoint as endpoint_plan
 from tidemill.control.plan import fleet
@@ -33,6 +34,7 @@ from tidemill.spec.endpoint import EndpointStatus
 from tidemill.spec.home import Home
 from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Document, Row
+from tidemill.traffic.serverless import Policy
 
 BUSY_POLL, QUIET_POLL = 0.25, 1.0
 """Seconds between two looks when nothing wakes the loop: while things change, and when none do."""
@@ -55,7 +57,8 @@ class Reconciler:
     """One round is ``tick``; ``run`` goes round until it is told to stop.
 
     most_workers: of jobs that may run at once; other jobs wait for their turn
-    duties: what else is done from time to time, between rounds
+    duties: what else is done from time to time, between rounds · serverless: when the replicas of
+    serverless variants come and go
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Reconciler:
         *,
         most_workers: int,
         duties: Sequence[Duty] = (),
+        serverless: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
         self._verbs = verbs
         self._home = home
@@ -75,6 +79,8 @@ class Reconciler:
         self._most_workers = most_workers
         self._routes = Routes(home.routes, verbs.account)
         self._duties = Duties(duties)
+        self._demands = Demands(home.demand)
+        self._serverless = serverless
 
     def run(self, over: threading.Event, wait: Callable[[float], None]) -> None:
         """Go round until ``over``; ``wait`` sleeps for so many seconds, or until woken."""
@@ -92,6 +98,7 @@ class Reconciler:
     def tick(self) -> bool:
         """Bring every job and endpoint one step further; whether all are where they should be."""
         store = self._verbs.store
+        self._demands.read()
         jobs = [r for kind in job_step.KINDS for r in store.unfinished(kind, _UNFINISHED_JOBS)]
         self._jobs(jobs)
         steps = [
@@ -122,7 +129,10 @@ class Reconciler:
     def _endpoint(self, row: Row) -> EndpointStep:
         hangs, now = self._health.hangs, self._verbs.clock()
         state = partial(alarm.state, self._verbs, row.region)
-        return endpoint_step.advance(row, self._workers, self._home, hangs, state, now)
+        demand, policy = self._demands.of(row.region, row.name), self._serverless
+        return endpoint_step.advance(
+            row, self._workers, self._home, hangs, state, now, demand, policy
+        )
 
     def _step(self, row: Row, advance: Callable[[Row], Step[State]]) -> Step[State] | None:
         """What to write down, or None when this row's turn went wrong; others go on."""

@@ -88,7 +88,11 @@ def update_weights(call: Call) -> dict[str, Any]:
         quota.check(one.get("DesiredInstanceCount", 1), "local for endpoint usage")
     changes = {
         w["VariantName"]: Change(
-            w["VariantName"], w.get("DesiredWeight"), w.get("DesiredInstanceCount")
+            w["VariantName"],
+            w.get("DesiredWeight"),
+            w.get("DesiredInstanceCount"),
+            w.get("ServerlessUpdateConfig", {}).get("MaxConcurrency"),
+            w.get("ServerlessUpdateConfig", {}).get("ProvisionedConcurrency"),
         )
         for w in wanted
     }
