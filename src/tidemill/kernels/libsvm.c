@@ -2,29 +2,13 @@
  *
  * What is out of the ordinary (a fault, a number of very many digits) ends the work at its line, which
  * the caller then reads the slow way. No byte is read at or beyond the end. */
-#include "kernel.h"
+#include "decimal.h"
 
-#include <string.h>
-
-#define FAULT 0
 #define MOST_INDEX 2147483647u
-
-typedef struct {
-    const uint8_t *at, *end;
-} Cursor;
-
-/* Powers of ten that a double holds exactly. */
-static const double TENS[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 INLINE int is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-INLINE int is_digit(uint8_t c)
-{
-    return (uint8_t)(c - '0') < 10;
 }
 
 INLINE void skip_blanks(Cursor *line)
@@ -37,14 +21,6 @@ INLINE void skip_blanks(Cursor *line)
 INLINE int is_over(const Cursor *line)
 {
     return line->at == line->end || is_blank(*line->at) || *line->at == '#';
-}
-
-INLINE int takes(Cursor *line, uint8_t wanted)
-{
-    if (line->at == line->end || *line->at != wanted)
-        return 0;
-    line->at++;
-    return 1;
 }
 
 /* "nan", "inf" and "infinity" in any case. */
@@ -70,77 +46,28 @@ INLINE int word(Cursor *line, float *value)
     return FAULT;
 }
 
-INLINE int exponent(Cursor *line, int *tens)
-{
-    if (line->at == line->end || (*line->at | 32) != 'e')
-        return 1;
-    line->at++;
-    int is_minus = takes(line, '-');
-    if (!is_minus)
-        (void)takes(line, '+');
-    int64_t found = 0;
-    const uint8_t *first = line->at;
-    for (; line->at < line->end && is_digit(*line->at); line->at++)
-        if (found < 100000)
-            found = 10 * found + (*line->at - '0');
-    *tens += (int)(is_minus ? -found : found);
-    return line->at > first;
-}
-
-/* Zeros that a number begins with, before and behind its point. */
-INLINE int64_t zeros(const uint8_t *first, const uint8_t *end)
-{
-    int64_t found = 0;
-    for (; first < end && (*first == '0' || *first == '.'); first++)
-        found += *first == '0';
-    return found;
-}
-
-/* digits x 10^tens as a float: that of the nearest double. Exact where the digits fit 53 bits and the
- * power of ten is at most 22 (Clinger, "How to read floating point numbers accurately", 1990); else
- * some roundings away from the double, which is as good unless two floats are equally near. */
-INLINE int scaled(uint64_t digits, int tens, float *value)
-{
-    double near = (double)digits;
-    int is_exact = digits <= (1ull << 53) && tens >= -22 && tens <= 22;
-    if (digits == 0) {
-        *value = 0;
-        return 1;
-    }
-    if (tens < -44 || tens > 44)
-        return FAULT;
-    for (; tens < -22; tens += 22)
-        near /= TENS[22];
-    for (; tens > 22; tens -= 22)
-        near *= TENS[22];
-    near = tens < 0 ? near / TENS[-tens] : near * TENS[tens];
-    *value = (float)near;
-    return is_exact || (float)(near * (1 - 0x1p-50)) == (float)(near * (1 + 0x1p-50));
-}
-
 INLINE int number(Cursor *line, float *value)
 {
-    int is_minus = takes(line, '-'), tens = 0;
+    int is_minus = takes(line, '-');
     if (!is_minus)
         (void)takes(line, '+');
     uint64_t digits = 0;
     const uint8_t *first = line->at;
-    for (; line->at < line->end && is_digit(*line->at); line->at++)
-        digits = 10 * digits + (*line->at - '0');
-    int64_t seen = line->at - first;
+    int64_t tens = 0, seen = takes_digits(line, &digits);
     if (takes(line, '.')) {
-        const uint8_t *after = line->at;
-        for (; line->at < line->end && is_digit(*line->at); line->at++)
-            digits = 10 * digits + (*line->at - '0');
-        seen += line->at - after;
-        tens = -(int)(line->at - after < 1000 ? line->at - after : 1000);
+        tens = -takes_digits(line, &digits);
+        seen -= tens;
     }
+    const uint8_t *last = line->at;
     if (seen == 0) {
         if (!word(line, value))
             return FAULT;
-    } else if (!exponent(line, &tens) || line->at - first > 30 ||
-               (seen > 19 && seen - zeros(first, line->end) > 19) || !scaled(digits, tens, value)) {
-        return FAULT;
+    } else {
+        if (line->at < line->end && (*line->at | 32) == 'e' && !takes_exponent(line, &tens))
+            return FAULT;
+        if (line->at - first > 30 || (seen > 19 && seen - zeros(first, last) > 19) ||
+            !scaled(digits, tens, value))
+            return FAULT;
     }
     if (is_minus)
         *value = -*value;
