@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import socket
@@ -22,6 +23,7 @@ from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
 from tidemill.workers.serve.choose import choose
 from tidemill.workers.serve.server import Server, listen
+from tidemill.workers.serve.shelf import Shelf
 
 assert one_thread
 
@@ -52,16 +54,22 @@ def _serve(
     home: WorkerHome, task: Mapping[str, Any], desk: Desk, told_to_stop: threading.Event
 ) -> None:
     buckets = Buckets(Path(task["buckets"]))
-    answers, said = choose(home, buckets, task, lambda text: print(text, flush=True))
     bell, ringer = socket.socketpair()
     ringer.setblocking(False)
     signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
+
+    def ring() -> None:
+        with contextlib.suppress(BlockingIOError):  # so full that it rings already
+            ringer.send(b"!")
+
+    answers, said = choose(home, buckets, task, lambda text: print(text, flush=True), ring)
+    later = answers.later if isinstance(answers, Shelf) else None
     wanted = parse(task.get("address") or f"unix:{task['socket']}")
     if isinstance(wanted, Unix):
         Path(wanted.path).parent.mkdir(parents=True, exist_ok=True)
         Path(wanted.path).unlink(missing_ok=True)
     listener, where = listen(wanted)
-    server = Server(listener, answers, bell, told_to_stop.is_set)
+    server = Server(listener, answers, bell, told_to_stop.is_set, later)
     # What was loaded stays to the end: the collector need not look at it again and again.
     gc.freeze()
     desk.ready(text(where))
