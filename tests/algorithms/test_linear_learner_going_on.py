@@ -51,6 +51,15 @@ def test_a_few_new_rows_do_not_wipe_out_what_many_taught(fresh: int) -> None:
     assert loss(B, alone, probe) > wanted * 1.1
 
 
+def test_a_few_new_rows_hardly_move_the_threshold_that_many_found() -> None:
+    before, state = train(B, binary(4000))
+    fresh = binary(30, seed=2)
+    for rows in fresh.split(3):
+        state = go_on(B, state, rows)
+    after = learner(B).finalize(state)
+    assert abs(after.threshold - before.threshold) < 0.2
+
+
 def test_rows_of_all_trainings_count() -> None:
     rows = numbers(1000)
     _, state = train(R, rows)

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
 from tidemill.data.batch import Batch
 from tidemill.data.content_type import ContentType
+from tidemill.data.seam import Seam
 
 State = TypeVar("State")
 Columns = Mapping[str, NDArray[Any]]
@@ -44,7 +45,9 @@ class Measure:
 class Model(Protocol):
     """What finalize makes and an endpoint serves: a frozen dataclass of arrays and scalars.
 
-    Knows nothing of how it was trained; saved and loaded by ``artifact.codec`` alone.
+    Knows nothing of how it was trained; saved and loaded by ``artifact.codec`` alone. One that has
+    an attribute ``row_by_row``, and it is true, answers each row with the same bytes whatever rows
+    are asked with it; answers in parts are then predicted in parts, too.
     """
 
     def predict(self, batch: Batch) -> Columns: ...
@@ -65,6 +68,16 @@ class Dialogue(Protocol):
     def encode(self, columns: Columns, batch: Batch, accept: ContentType) -> bytes:
         """The answer to the rows of one request; accept: one of ``accepts``, with parameters."""
         ...
+
+
+@runtime_checkable
+class Seamed(Protocol):
+    """A dialogue whose answers can be put together of those to slices of their rows.
+
+    seams: media type → how
+    """
+
+    seams: Mapping[str, Seam]
 
 
 class Evaluation(Protocol):
@@ -216,6 +229,8 @@ class Declaration:
     dialogue: in place of the common requests and answers
     exports: further files of the artifact, for other tools, from the model
     imports: the model from the files of an artifact that Tidemill did not write
+    learns: what endpoints of it learn from while they serve: rows with labels, rows alone, or None
+    epochs_of_feedback: over the rows that such an endpoint is told, where not those of training
     """
 
     name: str
@@ -237,3 +252,5 @@ class Declaration:
     dialogue: Dialogue | None = None
     exports: Callable[[Any], Mapping[str, bytes]] | None = None
     imports: Callable[[Path], Any] | None = None
+    learns: Literal["labels", "rows"] | None = None
+    epochs_of_feedback: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from tidemill.data import content_type as types
 from tidemill.data.batch import Batch, of_text
 from tidemill.data.content_type import ContentType
 from tidemill.data.formats import text
+from tidemill.data.seam import Seam
 from tidemill.data.text import text_of
 from tidemill.errors import InvalidData, UnsupportedType
 
@@ -28,6 +29,7 @@ class BlazingTextDialogue:
     """
 
     accepts: Sequence[str] = (types.JSON, types.JSON_LINES)
+    seams: Mapping[str, Seam] = {types.JSON: Seam(b"[", b",", b"]"), types.JSON_LINES: Seam()}
 
     def decode(self, body: bytes, content_type: ContentType) -> Batch:
         """The texts of a request, each with the k that it asks for."""

@@ -61,4 +61,6 @@ DECLARATION = Declaration(
     csv_accept="application/json",
     exports=exports,
     imports=imports,
+    learns="labels",
+    epochs_of_feedback=1,  # its steps start from the model itself: more would wipe older rows out
 )

@@ -33,4 +33,5 @@ DECLARATION = Declaration(
         ),
     ),
     response_columns=("closest_cluster", "distance_to_cluster"),
+    learns="rows",
 )

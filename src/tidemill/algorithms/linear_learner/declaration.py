@@ -77,4 +77,5 @@ DECLARATION = Declaration(
     channels=("train", "validation", "test"),
     label_size=1,
     csv_accept="application/json",
+    learns="labels",
 )

@@ -166,8 +166,29 @@ def close_calibration(given: LinearLearnerHyperparameters, state: LinearState) -
     assert judge is not None
     assert best_loss is not None
     loss = judge.mean() if judge.rows else best_loss
-    model, threshold = choose(given, state.histogram, loss)
-    return replace(state, phase=DONE, chosen=model, threshold=threshold, best_loss=loss)
+    histogram = _all_scores(state)
+    model, threshold = choose(given, histogram, loss)
+    return replace(
+        state,
+        phase=DONE,
+        chosen=model,
+        threshold=threshold,
+        best_loss=loss,
+        histogram=histogram,
+    )
+
+
+def _all_scores(state: LinearState) -> ScoreHistogram | None:
+    """The scores of this training's calibration rows, and of the earlier ones'.
+
+    A few new rows of the train channel would else move a threshold that many found. Rows that are
+    held out may be the same ones again, and are enough by themselves.
+    """
+    seen, earlier = state.histogram, state.earlier
+    if seen is None or earlier is None or earlier.histogram is None or state.held_out:
+        return seen
+    old = earlier.histogram.counts[earlier.chosen]
+    return seen.merge(ScoreHistogram(np.broadcast_to(old, seen.counts.shape)))
 
 
 def standing(given: LinearLearnerHyperparameters, state: LinearState) -> tuple[Floats, int, float]:
@@ -176,7 +197,7 @@ def standing(given: LinearLearnerHyperparameters, state: LinearState) -> tuple[F
         judge = state.held if state.held_out else state.train
         loss = judge.mean() if judge is not None and judge.rows else state.best_loss
         assert loss is not None
-        return state.best, *choose(given, state.histogram, loss)
+        return state.best, *choose(given, _all_scores(state), loss)
     if state.best is not None and state.best_loss is not None:
         if state.phase == DONE:
             return state.best, *choose(given, state.histogram, state.best_loss)

@@ -24,4 +24,5 @@ DECLARATION = Declaration(
     response_key="scores",
     csv_accept="application/json",
     response_columns=("score",),
+    learns="rows",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.algorithms.base import Columns
@@ -25,6 +25,13 @@ class XGBoostDialogue:
         types.PARQUET,
         types.ARROW,
     )
+
+    seams: Mapping[str, Seam] = {
+        types.CSV: Seam(between=b","),
+        types.JSON: Seam(b'{"predictions":[', b",", b"]}"),
+        types.JSON_LINES: Seam(),
+        types.RECORDIO: Seam(),
+    }
 
     def decode(self, body: bytes, content_type: ContentType) -> Batch:
         """The rows; empty CSV cells and NaN are missing values. Labels in CSV need label_size."""
