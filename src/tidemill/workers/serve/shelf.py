@@ -133,6 +133,7 @@ class Shelf:
                 break
             told()
             self._admit()
+            self._tidy_disk()
         self._give_up()
         self._ledger.tick()
         due, self._answered = self._answered, []
@@ -215,7 +216,6 @@ class Shelf:
         self._unpacked[book.name] = files
         self._disk += files.bytes
         self._in_line.append(book)
-        self._tidy_disk()
 
     def _admit(self) -> None:
         """Open the models that are next in line, as far as room can be made for them."""
@@ -294,7 +294,10 @@ class Shelf:
         self._ledger.unloaded(self._clock() - began, len(self._here))
 
     def _tidy_disk(self) -> None:
-        """Remove files that were used longest ago; of models in memory only if there is no else."""
+        """Remove files that were used longest ago, those of models in memory last.
+
+        Until they are loaded, models that come may take more than the bound.
+        """
         if self._disk <= self._bounds.disk:
             return
         idle = [n for n in self._unpacked if n not in self._here and n not in self._coming]
