@@ -30,6 +30,7 @@ from tidemill.control.metering import Metering, Usage
 from tidemill.control.reconcile.duty import Duty
 from tidemill.control.reconcile.loop import Reconciler
 from tidemill.control.schedules import Schedules
+from tidemill.control.shelves import Shelves
 from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
 from tidemill.control.workers import Workers
@@ -63,6 +64,7 @@ def run(home: Home, account: str) -> None:
     duties = (
         Metering(home, metrics),
         Usage(verbs, metrics),
+        Shelves(verbs, metrics),
         Alarms(verbs, metrics),
         Schedules(verbs),
         Autoscaling(verbs, metrics),
