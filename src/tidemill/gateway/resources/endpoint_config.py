@@ -11,6 +11,7 @@ from tidemill.gateway.resources import (
     async_inference,
     data_capture,
     model,
+    multi_model,
     quota,
     serverless,
     shadow_variants,
@@ -42,6 +43,7 @@ def create(call: Call) -> dict[str, Any]:
             shadow_variants.check_model(row)
         if variant.serverless:
             serverless.check_model(row)
+        multi_model.check_model(row, call.request)
     kept = {name: value for name, value in call.request.items() if name != "Tags"}
     return NOUN.create(call, lambda tags: endpoint_config.create(call.verbs, spec, kept, tags))
 
