@@ -30,7 +30,7 @@ class Shelves:
     How far it has read is stored with the metrics, so that nothing is counted twice.
     """
 
-    seconds = 5.0
+    seconds = 2.0
 
     def __init__(self, verbs: Verbs, metrics: MetricStore) -> None:
         self._verbs, self._metrics = verbs, metrics
