@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tidemill.algorithms.base import Columns, Evaluation
 from tidemill.algorithms.blazingtext.class_model import TextClasses
@@ -19,6 +20,7 @@ class BlazingTextModel:
 
     words: WordVectors | None = None
     classes: TextClasses | None = None
+    row_by_row: ClassVar[bool] = True
 
     def check(self) -> None:
         is_one = (self.words is None) != (self.classes is None)

@@ -60,6 +60,11 @@ class KnnModel:
         """Width of the rows that it takes."""
         return self.feature_dim
 
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a row's answer has the same bytes whatever rows are asked with it."""
+        return not isinstance(self.index, Quantised)
+
     def predict(self, batch: Batch) -> Columns:
         """``predicted_label`` of each row, and of its k neighbours, the nearest first,
         ``distances`` (squared ones for L2, minus the product, one minus the cosine) and

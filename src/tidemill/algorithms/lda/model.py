@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class LdaModel:
 
     alpha: Floats
     beta: Floats
+    row_by_row: ClassVar[bool] = True
 
     def check(self) -> None:
         sound.shaped("alpha", self.alpha, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class RandomCutForestModel:
     rows: Floats
     trees: Trees
     sample_size: int
+    row_by_row: ClassVar[bool] = True
 
     def check(self) -> None:
         """What is cheap to tell; trees are followed for the first time when they are laid out."""

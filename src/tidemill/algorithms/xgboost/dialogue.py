@@ -10,6 +10,7 @@ from tidemill.data import answer, request
 from tidemill.data import content_type as types
 from tidemill.data.batch import Batch, Csr
 from tidemill.data.content_type import ContentType
+from tidemill.data.seam import Seam
 
 
 class XGBoostDialogue:
@@ -25,7 +26,6 @@ class XGBoostDialogue:
         types.PARQUET,
         types.ARROW,
     )
-
     seams: Mapping[str, Seam] = {
         types.CSV: Seam(between=b","),
         types.JSON: Seam(b'{"predictions":[', b",", b"]}"),

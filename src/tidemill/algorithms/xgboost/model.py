@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class XGBoostModel:
     objective: str
     columns: int
     classes: int = 0
+    row_by_row: ClassVar[bool] = True
 
     def __sizeof__(self) -> int:
         """With what the library keeps of a booster once it is loaded, measured: 1.16 of its file."""

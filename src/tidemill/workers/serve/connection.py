@@ -9,11 +9,14 @@ from tidemill.errors import InvalidData
 from tidemill.spec.frame import (
     HEADER,
     LENT,
+    MORE,
     PING,
     PONG,
     REQUEST,
     RESPONSE,
     SHARE,
+    STOP,
+    STREAM,
     Frame,
     pack,
     unpack,
@@ -25,6 +28,7 @@ PIECE = 256 << 10
 """Bytes taken from the socket at a time: some hundred small requests."""
 LARGEST_FRAME = (1 << 30) + (1 << 17)
 """The largest input of an asynchronous request, with its head."""
+_OF_STREAMS = frozenset({STREAM, MORE, STOP})
 MOST_UNSENT = 8 << 20
 """Bytes of answers that may wait for a slow reader before no more is read from it."""
 
@@ -37,6 +41,7 @@ class Connection:
         self.sock = sock
         self._inbox, self._outbox = bytearray(), bytearray()
         self._lent: Lent | None = None
+        self.about_streams: list[Frame] = []  # that have come and are to be taken
 
     @property
     def is_amid(self) -> bool:
@@ -64,6 +69,9 @@ class Connection:
         if all(frame.kind == REQUEST for frame in frames):
             return [f if f.place != LENT else self._inline(f) for f in frames]
         self._send(b"".join(map(self._reply, frames)))
+        self.about_streams += [
+            f if f.place != LENT else self._inline(f) for f in frames if f.kind in _OF_STREAMS
+        ]
         requests = [frame for frame in frames if frame.kind == REQUEST]
         return [f if f.place != LENT else self._inline(f) for f in requests]
 
@@ -98,6 +106,10 @@ class Connection:
                 ]
             )
         )
+
+    def send(self, frames: bytes) -> None:
+        """Send frames. Raises ConnectionError when it is over."""
+        self._send(frames)
 
     def beat(self) -> None:
         """Say that answers are on their way. Raises ConnectionError when it is over."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from time import perf_counter
 
 from tidemill.spec.frame import Frame
-from tidemill.workers.serve.answers import Answer, Answering
+from tidemill.workers.serve.answers import Answer, Answering, streamed
 from tidemill.workers.serve.chain import joined, passed
 
 
@@ -29,6 +29,15 @@ class Direct:
             answers = self._one(name, [frames[index] for index in indices])
             found.update(zip(indices, answers, strict=True))
         return [found[index] for index in range(len(frames))]
+
+    def stream(self, frame: Frame) -> Iterator[Answer] | None:
+        """The answer in parts, if the container that it names can give it so."""
+        began = self._clock()
+        parts = streamed(self._containers.get(frame.target), frame)
+        if parts is None:
+            return None
+        name = frame.target
+        return (passed(part, joined(b"", name, self._clock() - began)) for part in parts)
 
     def _one(self, name: str, frames: Sequence[Frame]) -> Sequence[Answer]:
         answering = self._containers.get(name)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tidemill.algorithms.base import Columns, Declaration, Dialogue
+from tidemill.algorithms.base import Columns, Declaration, Dialogue, Seamed
 from tidemill.data import answer
 from tidemill.data import content_type as types
 from tidemill.data.batch import Batch
 from tidemill.data.content_type import ContentType
+from tidemill.data.seam import Seam, seam
 from tidemill.errors import TidemillError
 from tidemill.workers.serve.deal import deal
 from tidemill.workers.serve.load import Load, load, together
@@ -22,12 +23,14 @@ Loaded = tuple[list[Load], Mapping[int, TidemillError]]
 class Form:
     """media: of the answers · load: bodies to batches, and what was wrong with the others
     deal: the answers of one batch to the body of each of its requests
-    media_of: of the answer to one request, by its index, where they are not all of one"""
+    media_of: of the answer to one request, by its index, where they are not all of one
+    seam: how an answer is put together of those to slices of its rows, where it can be"""
 
     media: str
     load: Callable[[Sequence[bytes]], Loaded]
     deal: Callable[[Columns, Load], list[bytes]]
     media_of: Callable[[int], str] | None = None
+    seam: Seam | None = None
 
 
 def form_of(declaration: Declaration, asked: ContentType, accept: str | None) -> Form:
@@ -42,7 +45,8 @@ def form_of(declaration: Declaration, asked: ContentType, accept: str | None) ->
     def dealt(columns: Columns, load: Load) -> list[bytes]:
         return deal(columns, load.counts, media, declaration.response_key, names)
 
-    return Form(media, partial(load, kind=asked), dealt)
+    cut = seam(media, declaration.response_key)
+    return Form(media, partial(load, kind=asked), dealt, seam=cut)
 
 
 def _own(dialogue: Dialogue, asked: ContentType, accept: str | None) -> Form:
@@ -63,4 +67,5 @@ def _own(dialogue: Dialogue, asked: ContentType, accept: str | None) -> Form:
     def decode(body: bytes) -> Batch:
         return dialogue.decode(body, asked)
 
-    return Form(media, partial(together, decode=decode), dealt)
+    cut = dialogue.seams.get(media) if isinstance(dialogue, Seamed) else None
+    return Form(media, partial(together, decode=decode), dealt, seam=cut)

@@ -15,6 +15,7 @@ from tidemill.spec.address import Tcp, Unix
 from tidemill.spec.frame import Frame
 from tidemill.workers.serve.answers import Answer
 from tidemill.workers.serve.connection import Connection
+from tidemill.workers.serve.streams import Streams
 
 DRAIN_SECONDS = 10.0
 QUIET_SECONDS = 0.1
@@ -44,6 +45,7 @@ class Server:
         self._wants_to_stop, self._later = wants_to_stop, later
         self._owed: dict[int, tuple[Frame, Connection]] = {}  # by id(frame)
         self._beat = 0.0
+        self._streams = Streams(answers)
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, _READ)
         self._selector.register(bell, _READ)
@@ -59,7 +61,8 @@ class Server:
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline:
             came = self._turn(QUIET_SECONDS)
-            if not (came or self._owed or any(c.is_amid for c in self._connections)):
+            under_way = self._owed or self._streams or any(c.is_amid for c in self._connections)
+            if not (came or under_way):
                 break
         for connection in list(self._connections):
             self._drop(connection)
@@ -68,7 +71,7 @@ class Server:
     def _turn(self, timeout: float | None) -> bool:
         """One round: read, answer, write. Whether anything came."""
         gathered: list[tuple[Connection, list[Frame]]] = []
-        events = self._selector.select(timeout)
+        events = self._selector.select(0 if self._streams.has_work else timeout)
         for key, mask in events:
             if key.fileobj is self._listener:
                 self._accept()
@@ -76,12 +79,17 @@ class Server:
                 self._bell.recv(4096)
             else:
                 frames = self._attend(key.data, mask)
+                if key.data.about_streams:
+                    about, key.data.about_streams = key.data.about_streams, []
+                    frames = frames + self._streams.take(key.data, about)
                 if frames:
                     gathered.append((key.data, frames))
         if gathered:
             self._answer(gathered)
         if self._later is not None:
             self._pay(self._later())
+        if self._streams.has_work:
+            self._push(*self._streams.step())
         return bool(events)
 
     def _attend(self, connection: Connection, mask: int) -> list[Frame]:
@@ -111,6 +119,14 @@ class Server:
     ) -> None:
         try:
             connection.answer(frames, answers)
+            if connection.has_unsent:
+                self._listen_for(connection)
+        except OSError:
+            self._drop(connection)
+
+    def _push(self, connection: Connection, frames: bytes) -> None:
+        try:
+            connection.send(frames)
             if connection.has_unsent:
                 self._listen_for(connection)
         except OSError:
@@ -155,6 +171,7 @@ class Server:
         if connection in self._connections:
             self._connections.discard(connection)
             self._owed = {k: v for k, v in self._owed.items() if v[1] is not connection}
+            self._streams.forget(connection)
             self._selector.unregister(connection.sock)
             connection.sock.close()
 

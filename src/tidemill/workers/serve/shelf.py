@@ -8,7 +8,7 @@ others only unpack and open, and tell it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tidemill.errors import Invalid
 from tidemill.spec.frame import Frame
-from tidemill.workers.serve.answers import Answer
+from tidemill.workers.serve.answers import Answer, streamed
 from tidemill.workers.serve.refused import BUSY, INVALID, NOT_READY, Refused, failure, refusal
 from tidemill.workers.serve.storeroom import (
     INSUFFICIENT_STORAGE,
@@ -123,6 +123,15 @@ class Shelf:
             for index, answer in zip(indices, self._ask(target, asked), strict=True):
                 found[index] = answer
         return found
+
+    def stream(self, frame: Frame) -> Iterator[Answer] | None:
+        """The answer in parts, by a model that is here and can give it so."""
+        book = self._here.get(frame.target)
+        parts = streamed(book.opened.answers, frame) if book and book.opened else None
+        if parts is not None:
+            self._ledger.asked(1, hit=True)
+            self._here.move_to_end(frame.target)
+        return parts
 
     def later(self) -> list[tuple[Frame, Answer]]:
         """The answers that have become due: of models that came, or do not come."""
