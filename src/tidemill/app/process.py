@@ -43,7 +43,9 @@ def commands() -> Iterator[tuple[int, list[str]]]:
         if name.isdecimal():
             with suppress(OSError):
                 line = Path(f"/proc/{name}/cmdline").read_bytes()
-                yield int(name), line.decode("utf-8", "surrogateescape").split("\0")
+                # A fork has more room for its line than it needs.
+                words = line.rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
+                yield int(name), words
 
 
 def module(command: Sequence[str]) -> str:

@@ -14,21 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from tidemill.engine import process
+from tidemill.engine import environment, process
 from tidemill.engine.base import Exit, Task
+from tidemill.engine.nursery import Nursery
 from tidemill.engine.process import UNKNOWN, Process
 from tidemill.errors import NotReady
 from tidemill.spec.home import WorkerHome
-
-# A clean environment, but for what a Python program needs to find itself and its libraries.
-_KEPT = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
-    *("PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
-)
-# Threads that spin while they wait would starve the other workers of a small machine.
-_ADDED = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
 
 # The process names itself before it becomes the command, so whoever finds the lock taken can
 # tell by whom, even when the control plane died in the instant after the fork.
@@ -58,14 +51,18 @@ class LocalEngine:
     A worker holds a lock on ``home/lock`` as long as it lives: a second start on the same home
     adopts the one that runs. ``exit.json`` (``spec.home``) is a worker's last act: from then on
     it counts as ended. on_exit: called, in another thread, soon after any worker has ended.
+    nursery: forks what it can from a warm process
     """
 
-    def __init__(self, on_exit: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, on_exit: Callable[[], None] | None = None, nursery: Nursery | None = None
+    ) -> None:
         self._codes: dict[str, int] = {}
         self._lingering: dict[_Handle, float] = {}
         self._lock = threading.RLock()
         self._watch = _Watch(on_exit) if on_exit is not None else None
         self._watched: set[str] = set()
+        self._nursery = nursery
 
     def start(self, task: Task) -> str:
         """Run it, or find it running; raises NotReady when what ran before will not go."""
@@ -74,8 +71,8 @@ class LocalEngine:
         while True:
             with _locked(task.home) as lock:
                 if lock is not None:
-                    return self._noted(_spawn(task, lock))
-            running = _holder(task.home)
+                    return self._noted(self._spawn(task, lock))
+            running = self._holder(task.home)
             if running is not None:
                 return self._noted(running)
             if time.monotonic() > give_up:
@@ -89,7 +86,7 @@ class LocalEngine:
         with _locked(home) as lock:
             if lock is not None:
                 return None
-        running = _holder(home)
+        running = self._holder(home)
         if running is None:
             raise _in_use(home)
         return self._noted(running)
@@ -103,7 +100,7 @@ class LocalEngine:
             self._remember(handle, recorded)
         if not worker.process.is_running():
             self._watched.discard(handle)
-            waited = worker.process.bury()
+            waited = self._bury(worker.process)
             self._remember(handle, UNKNOWN if waited is None else waited)
         elif handle not in self._codes:
             self._noted(worker)
@@ -141,6 +138,32 @@ class LocalEngine:
         except FileNotFoundError:
             piece = b""
         return piece, offset + len(piece)
+
+    def _spawn(self, task: Task, lock: int) -> _Handle:
+        home = WorkerHome(task.home)
+        for stale in (home.exit, task.home / "pid", task.home / "stop.json"):
+            stale.unlink(missing_ok=True)
+        with home.log.open("ab") as log:
+            forked = self._nursery and self._nursery.start(task, lock, log.fileno())
+            return _Handle(forked or _launch(task, lock, log), task.home)
+
+    def _holder(self, home: Path) -> _Handle | None:
+        """Who holds the lock; None while it has not said, and when it is past its last act."""
+        try:
+            holder = process.from_stat((home / "pid").read_bytes())
+        except (FileNotFoundError, ValueError, IndexError):
+            return None
+        if holder.is_running() and not WorkerHome(home).exit.exists():
+            return _Handle(holder, home)
+        holder.signal(signal.SIGKILL)
+        if not holder.is_running():
+            self._bury(holder)
+        return None
+
+    def _bury(self, worker: Process) -> int | None:
+        """What is left of it ended, and its code taken from its parent, be that us or not."""
+        code = worker.bury()
+        return self._nursery.bury(worker) if code is None and self._nursery else code
 
     def _noted(self, worker: _Handle) -> str:
         handle = str(worker)
@@ -181,7 +204,7 @@ class LocalEngine:
             for worker, deadline in list(self._lingering.items()):
                 if not worker.process.is_running():
                     del self._lingering[worker]
-                    waited = worker.process.bury()
+                    waited = self._bury(worker.process)
                     said = _recorded(worker.home)
                     code = waited if said is None else said
                     if code is not None:
@@ -226,38 +249,19 @@ def _locked(home: Path) -> Iterator[int | None]:
         os.close(fd)
 
 
-def _spawn(task: Task, lock: int) -> _Handle:
-    home = WorkerHome(task.home)
-    for stale in (home.exit, task.home / "pid", task.home / "stop.json"):
-        stale.unlink(missing_ok=True)
-    kept = {k: os.environ[k] for k in _KEPT if k in os.environ}
-    with home.log.open("ab") as log:
-        child = subprocess.Popen(
-            [*_LAUNCHER, *task.command],
-            cwd=task.home,
-            env={**kept, **_ADDED, **task.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
+def _launch(task: Task, lock: int, log: IO[bytes]) -> Process:
+    child = subprocess.Popen(
+        [*_LAUNCHER, *task.command],
+        cwd=task.home,
+        env={**environment.clean(), **task.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
     child.returncode = 0  # Popen forgets it: it may outlive us, and Process.bury reaps it
-    return _Handle(process.child(child.pid), task.home)
-
-
-def _holder(home: Path) -> _Handle | None:
-    """Who holds the lock; None while it has not said, and when it is past its last act."""
-    try:
-        holder = process.from_stat((home / "pid").read_bytes())
-    except (FileNotFoundError, ValueError, IndexError):
-        return None
-    if holder.is_running() and not WorkerHome(home).exit.exists():
-        return _Handle(holder, home)
-    holder.signal(signal.SIGKILL)
-    if not holder.is_running():
-        holder.bury()
-    return None
+    return process.child(child.pid)
 
 
 def _in_use(home: Path) -> NotReady:

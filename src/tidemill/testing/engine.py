@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -34,14 +34,17 @@ _DEAF = _READY.replace("pathlib.P", "signal.signal(15, signal.SIG_IGN); pathlib.
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """make: a new engine that knows nothing of the last one · root: an empty directory"""
+    """make: a new engine that knows nothing of the last one · root: an empty directory
+    command: to which a Python program is added, as text
+    """
 
     make: Callable[[], Engine]
     root: Path
+    command: Sequence[str] = (sys.executable, "-c")
 
     def task(self, program: str, environment: Mapping[str, str] | None = None) -> Task:
         """A Python program in a home of its own."""
-        return Task([sys.executable, "-c", program], self.root / "home", environment or {})
+        return Task([*self.command, program], self.root / "home", environment or {})
 
     def ended(self, engine: Engine, handle: str) -> Exit:
         """How it ended, once it has."""
