@@ -32,6 +32,7 @@ from tidemill.router.invoke import Desk, Invocation
 from tidemill.router.meter import Meters
 from tidemill.router.paths import HEALTH, invoke
 from tidemill.router.proxy import Forward
+from tidemill.router.streaming import StreamedInvocation
 from tidemill.router.submission import Submission
 from tidemill.router.upstream import Pool
 from tidemill.spec.home import Home
@@ -82,6 +83,8 @@ class Router:
             if asked is not None and not _is_s3(request):
                 if asked.operation == "InvokeEndpointAsync":
                     return Submission(connection, request, asked, self._desk, self._dispatcher)
+                if asked.operation == "InvokeEndpointWithResponseStream":
+                    return StreamedInvocation(connection, request, asked, self._desk)
                 return Invocation(connection, request, asked, self._desk)
         if target.startswith(b"/v2") and not _is_s3(request):
             exchange = v2.begin(connection, request, self._desk)
