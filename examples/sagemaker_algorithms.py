@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import sagemaker
-from sagemaker import LDA, PCA, FactorizationMachines, RandomCutForest
+from sagemaker import LDA, PCA, FactorizationMachines, KMeans, RandomCutForest
 from sagemaker.amazon.knn import KNN
+from sagemaker.pipeline import PipelineModel
+from sagemaker.predictor import Predictor
 
 ROLE = "arn:aws:iam::123456789012:role/service-role/Anything"
 session = sagemaker.Session(default_bucket="sagemaker-examples")
@@ -22,19 +24,28 @@ labels = (rows.mean(axis=1) > 3).astype("float32")
 outlier = np.full((1, 6), 40, "float32")
 
 
-def answers(estimator: Any, records: Any, asked: np.ndarray, key: str, **fit: Any) -> np.ndarray:
-    """What an endpoint of the trained estimator answers, as an array with a row for each row."""
+def train(estimator: Any, records: Any, **fit: Any) -> None:
+    """A finished training job."""
     estimator.fit(records, wait=False, logs=False, **fit)
-    job = estimator.latest_training_job.name
-    client = session.sagemaker_client
     # boto3's waiters look once a second; the SDK's own look every half minute.
-    client.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=job, WaiterConfig=WAITER
+    session.sagemaker_client.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=estimator.latest_training_job.name, WaiterConfig=WAITER
     )
-    predictor = estimator.deploy(1, "ml.m5.large", wait=False)
-    client.get_waiter("endpoint_in_service").wait(
+
+
+def deploy(model: Any) -> Any:
+    """A predictor of an endpoint in service."""
+    predictor = model.deploy(1, "ml.m5.large", wait=False)
+    session.sagemaker_client.get_waiter("endpoint_in_service").wait(
         EndpointName=predictor.endpoint_name, WaiterConfig=WAITER
     )
+    return predictor
+
+
+def answers(estimator: Any, records: Any, asked: np.ndarray, key: str, **fit: Any) -> np.ndarray:
+    """What an endpoint of the trained estimator answers, as an array with a row for each row."""
+    train(estimator, records, **fit)
+    predictor = deploy(estimator)
     found = [list(r.label[key].float32_tensor.values) for r in predictor.predict(asked)]
     predictor.delete_model()
     predictor.delete_endpoint()
@@ -42,10 +53,23 @@ def answers(estimator: Any, records: Any, asked: np.ndarray, key: str, **fit: An
 
 
 def components() -> None:
-    """PCA: the last column is the strongest component."""
+    """PCA: the last column is the strongest component. Then clusters of what it makes of rows."""
     pca = PCA(ROLE, 1, "ml.m5.large", num_components=2, sagemaker_session=session)
-    found = answers(pca, pca.record_set(rows), rows[:50], "projection")
+    found = answers(pca, pca.record_set(rows), rows, "projection")
     assert found[:, -1].std() > found[:, 0].std()
+    kmeans = KMeans(ROLE, 1, "ml.m5.large", k=2, sagemaker_session=session)
+    train(kmeans, kmeans.record_set(found.astype("float32")))
+    steps = [pca.create_model(env={"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"})]
+    steps.append(kmeans.create_model())
+    pipeline = PipelineModel(steps, ROLE, predictor_cls=Predictor, sagemaker_session=session)
+    predictor = deploy(pipeline)
+    said = predictor.predict(
+        "\n".join(",".join(map(str, row)) for row in rows[:50]),
+        {"ContentType": "text/csv", "Accept": "text/csv"},
+    )
+    clusters = np.array([float(line.split(b",")[0]) for line in said.splitlines()])
+    assert abs(np.corrcoef(clusters, labels[:50])[0, 1]) > 0.9
+    predictor.delete_endpoint()
 
 
 def neighbours() -> None:

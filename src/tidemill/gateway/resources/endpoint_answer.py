@@ -95,7 +95,7 @@ def _coming(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> di
 
 
 def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
-    image = variant["image"]
+    images = [one["image"] for one in variant.get("containers", ())] or [variant["image"]]
     answer = {
         "VariantName": variant["name"],
         "CurrentWeight": variant["current_weight"],
@@ -104,6 +104,7 @@ def _variant(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> d
         "DesiredInstanceCount": variant["count"],
         "DeployedImages": [
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": row.created}
+            for image in images
         ],
     }
     if variant.get("serverless"):
