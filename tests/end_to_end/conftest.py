@@ -24,14 +24,16 @@ class Platform:
     connection: Connection
 
 
-def tidemill(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user would."""
+def tidemill(
+    *arguments: str, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would. environment: added to a clean one"""
     done = subprocess.run(
         [sys.executable, "-m", "tidemill.cli.main", *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=clean_environment(),
+        env={**clean_environment(), **environment},
     )
     assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
     return done
@@ -42,8 +44,8 @@ def clean_environment() -> dict[str, str]:
     return {**clean, "TIDEMILL_CAPTURE_LEAST_FREE": "0"}  # be the disk as full as it is
 
 
-def start(home: Path) -> Platform:
-    tidemill("up", "--home", str(home), "--port", "0", "--detach")
+def start(home: Path, **environment: str) -> Platform:
+    tidemill("up", "--home", str(home), "--port", "0", "--detach", **environment)
     told = json.loads(tidemill("env", "--home", str(home), "--json").stdout)
     connection = Connection(
         told["AWS_ENDPOINT_URL"], told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]
