@@ -13,6 +13,7 @@ STATUS = {
     202: "Accepted",
     400: "Bad Request",
     403: "Forbidden",
+    404: "Not Found",
     408: "Request Timeout",
     424: "Failed Dependency",
     429: "Too Many Requests",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tidemill.router.capture import Tap
 from tidemill.router.meter import Meter
+from tidemill.router.recall import Recall
 
 
 class Live(Protocol):
@@ -19,6 +20,8 @@ class Live(Protocol):
 
     @property
     def tap(self) -> Tap | None: ...
+    @property
+    def recall(self) -> Recall | None: ...
 
 
 class Call(Protocol):

@@ -24,6 +24,7 @@ from tidemill.router.line import Line
 from tidemill.router.live import LiveRoute, LiveVariant, choose
 from tidemill.router.meter import Meter, Meters
 from tidemill.router.poison import Poison
+from tidemill.router.recall import Recall
 from tidemill.router.replica import Replica
 from tidemill.router.shadow import MOST_COPIES, Copy, copy
 from tidemill.router.table import RoutesFile
@@ -45,7 +46,8 @@ Key = tuple[str, str]
 class Fleet:
     """Follows the routing table. ``control``: socket of the control plane, told when one dies.
 
-    busy: the lines of endpoints where requests wait, or are tried alone
+    busy: the lines of endpoints where requests wait, or are tried alone · recall: of answers by
+    endpoints that learn
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Fleet:
         self._recorder = recorder
         self._demands = demands or Demands()
         self.busy: dict[Key, Line] = {}
+        self.recall = Recall()
         self._file = RoutesFile(routes)
         self._control = str(control)
         self._clock = clock
@@ -136,7 +139,8 @@ class Fleet:
             meter.is_shadow = variant.shadow
             tap = self._recorder.tap(route, variant.name) if self._recorder else None
             most = MOST_COPIES if variant.shadow else route.most_outstanding
-            live = LiveVariant(variant, replicas, most, meter, tap)
+            recall = self.recall if variant.learns else None
+            live = LiveVariant(variant, replicas, most, meter, tap, recall)
             variants.append(live)
             for one in replicas:
                 self._serving[one.address].append(live)

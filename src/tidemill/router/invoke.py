@@ -18,6 +18,7 @@ from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.paths import Invoke
+from tidemill.router.recall import Recall
 from tidemill.router.trail import PRIMARY, answerer
 from tidemill.spec.frame import REQUEST, pack
 from tidemill.spec.route import Route
@@ -222,6 +223,8 @@ class Invocation(Exchange):
         extra = answers.timing(model, self.sent - self.began)
         if not self.request.keep_alive:
             extra += answers.CLOSE
+        if self.live is not None and self.live.recall is not None:
+            extra += self._remember(self.live.recall)
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)
         self._write(answer)
         self._count(status, model)
@@ -230,6 +233,12 @@ class Invocation(Exchange):
 
     def offer(self, tap: Tap, content_type: bytes, answer: bytes) -> None:
         tap.offer(self.frame, self._headers.get(INFERENCE_ID, ""), content_type, answer)
+
+    def _remember(self, recall: Recall) -> bytes:
+        """Keep the request for the labels that may come; the header line that tells its id."""
+        id = self._headers.get(INFERENCE_ID) or answers.request_id().decode()
+        recall.keep(self.key, id, self.variant.decode(), self.frame, self._desk.clock.now)
+        return b"X-Amzn-SageMaker-Inference-Id: %b\r\n" % id.encode("latin-1")
 
     def _count(self, status: int, model: float) -> None:
         """Tell the meter of a request that a replica had for so many seconds."""

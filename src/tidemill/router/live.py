@@ -9,6 +9,7 @@ from tidemill.router.capture import Tap
 from tidemill.router.demand import Demand
 from tidemill.router.line import Line
 from tidemill.router.meter import Meter
+from tidemill.router.recall import Recall
 from tidemill.router.replica import Replica
 from tidemill.spec.frame import target_of
 from tidemill.spec.route import RANDOM, Route, Variant
@@ -31,7 +32,7 @@ class LiveVariant:
 
     open: those that take requests now, full or not · cold_until: one of them has just come up
     tap: takes a sample of what is answered, or None · shadow: gets copies of its requests, or
-    None; its weight is the part of them
+    None; its weight is the part of them · recall: of what it answered, where it learns, or None
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class LiveVariant:
         "most",
         "name",
         "open",
+        "recall",
         "replicas",
         "shadow",
         "tap",
@@ -62,6 +64,7 @@ class LiveVariant:
         most: int,
         meter: Meter,
         tap: Tap | None = None,
+        recall: Recall | None = None,
     ) -> None:
         self.name, self.label = variant.name, variant.name.encode()
         self.weight, self.config = variant.weight, variant.config
@@ -73,6 +76,7 @@ class LiveVariant:
         self.most = most
         self.meter = meter
         self.tap = tap
+        self.recall = recall
         self.shadow: LiveVariant | None = None
         self.replicas = replicas
         self.refresh()

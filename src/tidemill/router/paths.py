@@ -6,10 +6,13 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+FEEDBACK = "Feedback"
+"""Ours: labels for endpoints that learn (POST), and how learning goes (GET)."""
 OPERATIONS = {
     "invocations": "InvokeEndpoint",
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
+    "feedback": FEEDBACK,
 }
 HEALTH = frozenset({b"/ping", b"/health"})
 
@@ -21,6 +24,10 @@ class Invoke(NamedTuple):
     operation: str
     path: str
     query: str
+
+    def takes(self, method: bytes) -> bool:
+        """Whether it is asked for by this method; what is not is the gateway's to refuse."""
+        return method == b"POST" or (method == b"GET" and self.operation == FEEDBACK)
 
 
 @lru_cache(maxsize=4096)

@@ -26,11 +26,12 @@ from tidemill.router import answers, exposition, v2
 from tidemill.router.asynchronous import Dispatcher
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
+from tidemill.router.feedback import Feedback
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.invoke import Desk, Invocation
 from tidemill.router.meter import Meters
-from tidemill.router.paths import HEALTH, invoke
+from tidemill.router.paths import FEEDBACK, HEALTH, invoke
 from tidemill.router.proxy import Forward
 from tidemill.router.streaming import StreamedInvocation
 from tidemill.router.submission import Submission
@@ -78,14 +79,15 @@ class Router:
     def begin(self, connection: Connection, request: Request) -> Exchange:
         """What to do with a request, by its head."""
         target = request.target
-        if target.startswith(b"/endpoints/") and request.method == b"POST":
+        if target.startswith(b"/endpoints/"):
             asked = invoke(target)
-            if asked is not None and not _is_s3(request):
+            if asked is not None and asked.takes(request.method) and not _is_s3(request):
                 if asked.operation == "InvokeEndpointAsync":
                     return Submission(connection, request, asked, self._desk, self._dispatcher)
                 if asked.operation == "InvokeEndpointWithResponseStream":
                     return StreamedInvocation(connection, request, asked, self._desk)
-                return Invocation(connection, request, asked, self._desk)
+                kind = Feedback if asked.operation == FEEDBACK else Invocation
+                return kind(connection, request, asked, self._desk)
         if target.startswith(b"/v2") and not _is_s3(request):
             exchange = v2.begin(connection, request, self._desk)
             if exchange is not None:
@@ -113,6 +115,7 @@ class Router:
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._pool.trim()
+            self._fleet.recall.trim(now)
             for connection in list(self._connections):
                 connection.look(now)
 

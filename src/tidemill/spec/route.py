@@ -25,6 +25,7 @@ class Variant:
     targets: hostnames of containers, where each request must name one · multi_model: each request
     must name a model · shadow: it gets copies of production requests, ``weight`` of them (0 to 1)
     max_concurrency: of a serverless variant, whose replicas come and go; 0 for any other
+    learns: it takes feedback
     """
 
     name: str
@@ -37,6 +38,7 @@ class Variant:
     multi_model: bool = False
     shadow: bool = False
     max_concurrency: int = 0
+    learns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
