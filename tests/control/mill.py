@@ -18,6 +18,7 @@ from tidemill.control.verbs import Verbs
 from tidemill.control.wakeup import Wakeup, ring
 from tidemill.control.workers import Workers
 from tidemill.engine.local import LocalEngine
+from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.endpoint import Endpoint, EndpointStatus
 from tidemill.spec.endpoint_config import EndpointConfig, ProductionVariant
 from tidemill.spec.home import Home
@@ -153,7 +154,13 @@ class Mill:
 
     # Endpoints
 
-    def config(self, name: str, *variants: ProductionVariant, mode: str = "serve") -> None:
+    def config(
+        self,
+        name: str,
+        *variants: ProductionVariant,
+        mode: str = "serve",
+        asynchronous: AsyncInference | None = None,
+    ) -> None:
         """A config, with models that answer ``s3://MODEL`` and behave by mode."""
         for variant in variants:
             if self.store.get("model", REGION, variant.model) is None:
@@ -161,11 +168,19 @@ class Mill:
                 arn = self.verbs.arn("model", REGION, variant.model)
                 model.create(self.verbs, Model(variant.model, arn, REGION, (container,)), {}, {})
         arn = self.verbs.arn("endpoint_config", REGION, name)
-        endpoint_config.create(self.verbs, EndpointConfig(name, arn, REGION, variants), {}, {})
+        wanted = EndpointConfig(name, arn, REGION, variants, asynchronous=asynchronous)
+        endpoint_config.create(self.verbs, wanted, {}, {})
 
-    def serve(self, name: str, count: int = 1, mode: str = "serve") -> Row:
+    def serve(
+        self,
+        name: str,
+        count: int = 1,
+        mode: str = "serve",
+        asynchronous: AsyncInference | None = None,
+    ) -> Row:
         """An endpoint with one variant of that many replicas, of a config of the same name."""
-        self.config(name, ProductionVariant("main", f"{name}-model", count), mode=mode)
+        variant = ProductionVariant("main", f"{name}-model", count)
+        self.config(name, variant, mode=mode, asynchronous=asynchronous)
         wanted = Endpoint(name, self.verbs.arn("endpoint", REGION, name), REGION, name)
         return endpoint.create(self.verbs, self.home, wanted, {"EndpointName": name}, {})
 

@@ -21,8 +21,10 @@ from tidemill.router.backlog import Backlog, Entry, new_name
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
 from tidemill.router.submission import problem, to_entry
+from tidemill.spec import meters
 from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.home import Home
+from tidemill.spec.meters import Queue, Tally
 from tidemill.spec.route import Route
 from tidemill.storage.bucket import Buckets
 from tidemill.storage.metadata import Metadata
@@ -242,6 +244,41 @@ def test_a_webhook_is_told_until_it_listens(
     }
     assert (third["invocationStatus"], third["inferenceId"]) == ("Failed", "none")
     assert third["failureReason"].startswith("ClientError: the input")
+    replica.kill()
+
+
+# What is counted of them
+
+
+def counts(platform: Platform) -> tuple[Queue, Tally]:
+    """Of the endpoint's queue, as the router has written it down."""
+    told = meters.from_json(platform.home.meters.read_bytes())
+    tallies = [one for one in told.tallies if one.variant == "AllTraffic"]
+    return told.queues[0], tallies[0] if tallies else Tally(REGION, "slow", "AllTraffic")
+
+
+def test_a_queue_waits_for_its_first_replica_and_all_of_it_is_counted(
+    alone: Platform, buckets: Buckets, asker: Client
+) -> None:
+    began = time.time()
+    wanted = replace(WANTED, error_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:nobody")
+    alone.routes(route("slow", asynchronous=wanted))  # scaled to zero
+    for source in ("s3://inputs/1", "s3://inputs/2", "s3://inputs/none"):
+        assert ask(asker, source)[0] == 202
+    wait_until(lambda: alone.home.meters.exists() and counts(alone)[0].size == 3)
+    assert (counts(alone)[0].replicas, len(queued(alone))) == (0, 3)
+    assert began <= counts(alone)[0].oldest <= time.time()
+    replica = alone.replica("r1")
+    alone.routes(route("slow", replica, asynchronous=wanted))
+    wait_until(lambda: counts(alone)[0].size == 0 and counts(alone)[1].untold == 1)
+    tally = counts(alone)[1]
+    assert (tally.processed, tally.failed, tally.unfetched, tally.unput) == (3, 1, 1, 0)
+    assert [t.count for t in (tally.waited, tally.took, tally.fetched, tally.put)] == [3, 3, 2, 3]
+    most = 3e3 * (time.time() - began)  # milliseconds, of three
+    assert 0 < tally.waited.total < tally.took.total < most
+    log = Path(alone.log.name)
+    assert "a notification is not sent" in log.read_text()
+    log.write_text("")
     replica.kill()
 
 

@@ -23,7 +23,7 @@ from tests.router.stand_in import (
 from tidemill.auth.credentials import Credentials
 from tidemill.router.exposition import page
 from tidemill.router.meter import Meters
-from tidemill.spec.meters import from_json
+from tidemill.spec.meters import Queue, from_json
 
 
 def test_a_page_holds_counters_gauges_and_histograms() -> None:
@@ -32,7 +32,11 @@ def test_a_page_holds_counters_gauges_and_histograms() -> None:
     for milliseconds in (0.6, 4.0, 4.0, 90_000.0):
         meter.add(200, milliseconds / 1e3, 0.0001)
     meter.refuse(503)
-    text = page(meters.told().counted).decode()
+    queues = (Queue("us-east-1", "later", 3),)
+    text = page(meters.told().counted, queues, (5, 2)).decode()
+    assert 'tidemill_async_backlog{region="us-east-1",endpoint="later"} 3\n' in text
+    assert "tidemill_captured_requests_total 5\n" in text
+    assert "tidemill_captured_requests_lost_total 2\n" in text
     labels = 'region="us-east-1",endpoint="mill",variant="AllTraffic"'
     for line in (
         "# TYPE tidemill_invocations_total counter",

@@ -107,7 +107,9 @@ class Autoscaling:
 
     def _decide(self, row: Row, state: Target, served: Row, seen: _Seen, now: float) -> None:
         asked, current = row.document["request"], state.last.after
-        low, high = asked["MinCapacity"], asked["MaxCapacity"]
+        # The endpoint may have been asynchronous when its bounds were set.
+        low = max(asked["MinCapacity"], scalable_target.fewest(served))
+        high = max(asked["MaxCapacity"], low)
         suspended = asked.get("SuspendedState", {})
         wishes = list(self._wishes(row, seen, state.last, now))
         wanted = scaling.decide(

@@ -84,6 +84,7 @@ def update(
         kept = tuple(_keep(v, old.get(v.name), keep_weights, keep_counts) for v in variants)
         seen = state.capture if keep_capture else wanted.capture
         pending = plan.Fleet(config, state.generation + 1, kept, seen, wanted.asynchronous)
+        pending = replace(pending, variants=tuple(_enough(v, pending) for v in kept))
         moves.check(deployment, rollout.largest(pending))
         serverless.check(state.variants, kept)
         begun = rollout.begin(deployment, state.live, pending, verbs.clock())
@@ -110,6 +111,13 @@ def update_weights(verbs: Verbs, region: str, name: str, changes: Mapping[str, C
                 do=f"It has: {known}.",
             )
         variants = tuple(_set(v, changes.get(v.name)) for v in state.variants)
+        short = [v for v in variants if v.name in changes and v != _enough(v, state.live)]
+        if short:
+            raise Invalid(
+                f"variant {short[0].name!r} must have at least {state.live.fewest} instance",
+                got=short[0].count,
+                do="Only variants of asynchronous endpoints may have none.",
+            )
         return row, replace(state, variants=variants, failure=None)
 
     return _change(verbs, region, name, EndpointStatus.UPDATING, scaled)
@@ -219,6 +227,13 @@ def _keep(
     weight = old.weight if weights else new.weight
     counts = counts and not (old.serverless or new.serverless)
     return replace(new, weight=weight, count=old.count if counts else new.count)
+
+
+def _enough(variant: plan.Deployed, fleet: plan.Fleet) -> plan.Deployed:
+    """With the instances that a variant of such a fleet must have; it may have had none before."""
+    if variant.serverless is not None:
+        return variant
+    return replace(variant, count=max(fleet.fewest, variant.count))
 
 
 def _set(variant: plan.Deployed, change: Change | None) -> plan.Deployed:

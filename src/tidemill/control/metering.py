@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 
 from tidemill.control import endpoint
-from tidemill.control.plan import metering
+from tidemill.control.plan import async_metering, metering
 from tidemill.control.plan.metering import Found, Variant
 from tidemill.control.verbs import Verbs
 from tidemill.spec import meters
@@ -77,18 +77,32 @@ class Metering:
 
     def _news(self, found: Meters, now: float) -> Iterator[Found]:
         last = self._read
-        before = metering.by_key(last.counted) if last and last.life == found.life else {}
+        if last is None or last.life != found.life:
+            last = Meters(found.life, found.at)
+        before = metering.by_key(last.counted)
+        tallied = {tally.key: tally for tally in last.tallies}
+        for tally in found.tallies:
+            yield from async_metering.since(tallied.get(tally.key), tally)
         cell = now // CELL
+        for queue in found.queues:
+            if queue.size or self._is_fresh((queue.region, queue.endpoint, "", ""), cell):
+                yield from async_metering.backlog(queue, now)
         for counted in found.counted:
             earlier = before.get(counted.key)
             yield from metering.since(earlier, counted)
-            is_fresh = self._sampled.get(counted.key) != cell
-            if counted.is_routed and (is_fresh or counted.under_way):
-                self._sampled[counted.key] = cell
+            if not counted.is_routed:
+                continue
+            is_fresh = self._is_fresh(counted.key, cell)
+            if is_fresh or counted.under_way:
                 if not counted.config:  # of half a variant it would mislead
                     yield metering.concurrency(counted)
                 if is_fresh:
                     yield from metering.idle(counted)
+
+    def _is_fresh(self, key: Key, cell: float) -> bool:
+        """Whether this is the first look in this step of the store's time."""
+        before, self._sampled[key] = self._sampled.get(key), cell
+        return before != cell
 
 
 class Usage:

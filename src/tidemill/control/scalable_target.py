@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from tidemill.control import endpoint, scaling_activity, scaling_policy, scheduled_action
+from tidemill.control.plan import fleet
 from tidemill.control.scaling_activity import Activity
 from tidemill.control.verbs import Verbs
 from tidemill.errors import NotFound
@@ -69,6 +70,11 @@ def count(verbs: Verbs, region: str, resource: str) -> tuple[Row, int] | None:
         return None
     found = [v["count"] for v in row.document["state"]["variants"] if v["name"] == named[1]]
     return (row, found[0]) if found else None
+
+
+def fewest(row: Row) -> int:
+    """The least that a count may be scaled to. row: of the endpoint"""
+    return fleet.from_document(row.document["state"]).live.fewest
 
 
 def register(

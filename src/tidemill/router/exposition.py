@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import floor, log
 
 from tidemill.router import answers
+from tidemill.router.capture import Recorder
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.meter import Meters
-from tidemill.spec.meters import Counted, Latency
+from tidemill.spec.meters import Counted, Latency, Queue
 from tidemill.stats.quantiles import PER_LOG
 
 PATH = b"/metrics"
@@ -41,13 +42,19 @@ _HISTOGRAMS = (
 class Exposition(Exchange):
     """The page, for who knows the token (``auth.credentials.Credentials.metrics_token``)."""
 
-    __slots__ = ("_meters", "_token")
+    __slots__ = ("_meters", "_recorder", "_token")
 
     def __init__(
-        self, connection: Connection, request: Request, meters: Meters, token: str
+        self,
+        connection: Connection,
+        request: Request,
+        meters: Meters,
+        token: str,
+        recorder: Recorder,
     ) -> None:
         super().__init__(connection, request)
         self._meters = meters
+        self._recorder = recorder
         self._token = b"Bearer " + token.encode()
 
     def complete(self) -> None:
@@ -55,7 +62,8 @@ class Exposition(Exchange):
         close = not request.keep_alive
         given = request.header(b"authorization") or b""
         if hmac.compare_digest(given, self._token):
-            body = page(self._meters.told().counted)
+            told, recorder = self._meters.told(), self._recorder
+            body = page(told.counted, told.queues, (recorder.written, recorder.dropped))
             answer = answers.exposition(body, close=close, with_body=request.method == b"GET")
         else:
             answer = answers.no_token(close=close)
@@ -70,9 +78,14 @@ def takes(request: Request) -> bool:
     return given is None or given.startswith(b"Bearer ")
 
 
-def page(counted: Sequence[Counted]) -> bytes:
-    """The text format, version 0.0.4."""
-    return "".join(f"{line}\n" for line in _lines(counted)).encode()
+def page(
+    counted: Sequence[Counted],
+    queues: Sequence[Queue] = (),
+    captured: tuple[int, int] = (0, 0),
+) -> bytes:
+    """The text format, version 0.0.4. captured: requests that data capture has written, and lost"""
+    lines = chain(_lines(counted), _queues(queues), _captured(captured))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _lines(counted: Sequence[Counted]) -> Iterator[str]:
@@ -86,6 +99,25 @@ def _lines(counted: Sequence[Counted]) -> Iterator[str]:
         yield from _head(name, words, "histogram")
         for one in counted:
             yield from _histogram(name, labels[one.key], getattr(one, field))
+
+
+def _queues(queues: Sequence[Queue]) -> Iterator[str]:
+    name = "tidemill_async_backlog"
+    if queues:
+        yield from _head(name, "Queued requests that have no answer yet.", "gauge")
+    for one in queues:
+        yield f'{name}{{region="{one.region}",endpoint="{one.endpoint}"}} {one.size}'
+
+
+def _captured(counts: tuple[int, int]) -> Iterator[str]:
+    for name, words, count in zip(
+        ("tidemill_captured_requests_total", "tidemill_captured_requests_lost_total"),
+        ("Requests that data capture has written.", "Requests that it had to let go."),
+        counts,
+        strict=True,
+    ):
+        yield from _head(name, words, "counter")
+        yield f"{name} {count}"
 
 
 def _head(name: str, words: str, kind: str) -> Iterator[str]:

@@ -89,6 +89,11 @@ class Fleet:
         live = self._find((region, endpoint))
         return live.route if live else None
 
+    def asynchronous(self) -> list[Route]:
+        """The routes of endpoints that queue their requests."""
+        routes = (live.route for live in self._routes.values())
+        return [route for route in routes if route.asynchronous is not None]
+
     def is_up(self, region: str, endpoint: str, variant: str = "") -> bool:
         """Whether any replica is there that could answer, be it busy."""
         live = self._find((region, endpoint))
@@ -137,6 +142,7 @@ class Fleet:
             named = (route.region, route.endpoint, variant.name)
             meter = self._meters.of(*named, size, variant.config)
             meter.is_shadow = variant.shadow
+            meter.is_asynchronous = route.asynchronous is not None
             tap = self._recorder.tap(route, variant.name) if self._recorder else None
             most = MOST_COPIES if variant.shadow else route.most_outstanding
             recall = self.recall if variant.learns else None

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, log
 from pathlib import Path
 
+from tidemill.router.latency import NANOSECOND, Latency
+from tidemill.router.tally import Tally
 from tidemill.spec import meters as spec
 from tidemill.stats.quantiles import PER_LOG
 
@@ -22,26 +23,6 @@ FORGET_SECONDS = 3600.0
 """So long counts of a variant are kept that no route names any more: control has read them then."""
 
 _LOG = logging.getLogger(__name__)
-_NANOSECOND = 1e-3  # added, as zero has no logarithm
-
-
-class Latency:
-    """How long requests took: the sum, and how they spread (``spec.meters``), in microseconds."""
-
-    __slots__ = ("buckets", "total")
-
-    def __init__(self, told: spec.Latency) -> None:
-        self.total = told.total
-        self.buckets = defaultdict(int, told.buckets)
-
-    def add(self, seconds: float) -> None:
-        """One more; where requests are counted this is spelled out, as a call costs more."""
-        micros = seconds * 1e6 + _NANOSECOND
-        self.total += micros
-        self.buckets[ceil(log(micros) * PER_LOG)] += 1
-
-    def told(self) -> spec.Latency:
-        return spec.Latency(self.total, self.buckets)
 
 
 class Meter:
@@ -54,6 +35,7 @@ class Meter:
         "_split",
         "errors_4xx",
         "errors_5xx",
+        "is_asynchronous",
         "is_shadow",
         "key",
         "left",
@@ -74,7 +56,7 @@ class Meter:
         self.errors_5xx = told.errors_5xx
         self.model_errors = told.model_errors
         self.lost = told.lost
-        self.is_shadow = told.is_shadow
+        self.is_shadow, self.is_asynchronous = told.is_shadow, told.is_asynchronous
         self.model = Latency(told.model)
         self.overhead = Latency(told.overhead)
         self.setup = Latency(told.setup)
@@ -90,10 +72,10 @@ class Meter:
         if status != 200:
             self._wrong(status)
         # Spelled out for either latency: calls would cost more than what they do.
-        latency, micros = self.model, model_seconds * 1e6 + _NANOSECOND
+        latency, micros = self.model, model_seconds * 1e6 + NANOSECOND
         latency.total += micros
         latency.buckets[ceil(log(micros) * PER_LOG)] += 1
-        latency, micros = self.overhead, overhead_seconds * 1e6 + _NANOSECOND
+        latency, micros = self.overhead, overhead_seconds * 1e6 + NANOSECOND
         latency.total += micros
         latency.buckets[ceil(log(micros) * PER_LOG)] += 1
 
@@ -140,6 +122,7 @@ class Meter:
             model_errors=self.model_errors,
             lost=self.lost,
             is_shadow=self.is_shadow,
+            is_asynchronous=self.is_asynchronous,
             by_replicas=self._by_replicas,
             model=self.model.told(),
             overhead=self.overhead.told(),
@@ -153,7 +136,8 @@ class Meter:
 class Meters:
     """All meters, in a file that is replaced about once a second, when anything has changed.
 
-    path: of the file (``spec.home.Home.meters``), None to keep none
+    path: of the file (``spec.home.Home.meters``), None to keep none · queues: tells of those of
+    asynchronous endpoints
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -161,6 +145,8 @@ class Meters:
         told = _read(path)
         self._life = told.life
         self._meters = {counted.key: Meter(counted) for counted in told.counted}
+        self._tallies = {tally.key: Tally(tally) for tally in told.tallies}
+        self.queues: Callable[[], tuple[spec.Queue, ...]] = tuple
         self._written: Sequence[tuple[object, ...]] = []
         self._looked = 0.0
 
@@ -181,9 +167,18 @@ class Meters:
         meter.scale(replicas)
         return meter
 
+    def tally(self, region: str, endpoint: str, variant: str) -> Tally:
+        """The tally of a variant of an asynchronous endpoint."""
+        key = (region, endpoint, variant)
+        if key not in self._tallies:
+            self._tallies[key] = Tally(spec.Tally(*key))
+        return self._tallies[key]
+
     def told(self) -> spec.Meters:
         """All counts as they stand."""
-        return spec.Meters(self._life, time.time(), tuple(meter.told() for meter in self))
+        counted = tuple(meter.told() for meter in self)
+        tallies = tuple(tally.told() for tally in self._tallies.values())
+        return spec.Meters(self._life, time.time(), counted, tallies, self.queues())
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look if anything has changed."""
@@ -192,10 +187,12 @@ class Meters:
     def write(self, now: float) -> None:
         """Put the counts into the file if they have changed. now: monotonic seconds"""
         self._looked = now
-        seen = [
+        seen: list[tuple[object, ...]] = [
             (m.key, m.requests, m.lost, m.setup.total, m.under_way, m.replicas, m.left > 0)
             for m in self
         ]
+        seen += [(*tally.key, *tally.ended) for tally in self._tallies.values()]
+        seen += [(queue,) for queue in self.queues()]
         if self._path is None or seen == self._written:
             return
         fresh = self._path.with_name(self._path.name + ".new")
@@ -217,6 +214,8 @@ class Meters:
                 meter.scale(0)
             elif now - meter.left > FORGET_SECONDS:
                 del self._meters[key]
+                if not key[3]:
+                    self._tallies.pop(key[:3], None)
 
 
 def _read(path: Path | None) -> spec.Meters:

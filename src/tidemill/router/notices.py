@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
@@ -34,21 +34,25 @@ class Notices:
         self._closing = threading.Event()
         self._room = threading.Semaphore(MOST_WAITING)
 
-    def tell(self, topic: str, message: Mapping[str, object]) -> None:
-        """Have a message sent; dropped, with a line in the log, when too many wait."""
+    def tell(self, topic: str, message: Mapping[str, object], failed: Callable[[], object]) -> None:
+        """Have a message sent; dropped, with a line in the log, when too many wait.
+
+        failed: called, in any thread, when nobody has taken it
+        """
         if not topic:
             return
         if not self._room.acquire(blocking=False):
             log.warning("%s: a notification is dropped, for %d wait", topic, MOST_WAITING)
+            failed()
             return
-        self._threads.submit(self._send, topic, json.dumps(message).encode())
+        self._threads.submit(self._send, topic, json.dumps(message).encode(), failed)
 
     def close(self) -> None:
         """What has not been sent is not sent any more."""
         self._closing.set()
         self._threads.shutdown(cancel_futures=True)
 
-    def _send(self, topic: str, data: bytes) -> None:
+    def _send(self, topic: str, data: bytes, failed: Callable[[], object]) -> None:
         try:
             for pause in (0.0, *PAUSES):
                 if self._closing.wait(pause):
@@ -56,8 +60,10 @@ class Notices:
                 if self._post(topic, data):
                     return
             log.warning("%s: its webhook does not take a notification", topic)
+            failed()
         except (OSError, TidemillError) as error:  # no such file, or no such topic in it
             log.warning("%s: a notification is not sent: %s", topic, error)
+            failed()
         finally:
             self._room.release()
 

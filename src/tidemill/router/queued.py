@@ -13,13 +13,19 @@ from tidemill.router.capture import Tap
 from tidemill.router.trail import PRIMARY, answerer
 from tidemill.spec.frame import REQUEST, pack
 
+EXPIRED, UNFETCHED = "expired", "unfetched"
+
 
 class Outcome(NamedTuple):
-    """How a request ends: with a reason why it has no answer, or with the answer."""
+    """How a request ends: with a reason why it has no answer, or with the answer.
+
+    kind: EXPIRED or UNFETCHED when no model was asked
+    """
 
     failure: str = ""
     content_type: str = ""
     answer: bytes = b""
+    kind: str = ""
 
     @property
     def body(self) -> bytes:

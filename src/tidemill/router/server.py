@@ -26,6 +26,7 @@ from tidemill.router import answers, exposition, v2
 from tidemill.router.asynchronous import Dispatcher
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
+from tidemill.router.demand import Demands
 from tidemill.router.feedback import Feedback
 from tidemill.router.fleet import Fleet
 from tidemill.router.http import Connection, Exchange, Request
@@ -66,12 +67,20 @@ class Router:
         self._recorder = Recorder(home.buckets)
         control = home.socket("control")
         self._fleet = Fleet(
-            home.routes, control, self._clock, account, self._meters, self._recorder
+            home.routes,
+            control,
+            self._clock,
+            account,
+            self._meters,
+            self._recorder,
+            Demands(home.demand),
         )
         credentials = load_or_create(home.credentials, os.environ)
         self._token = credentials.metrics_token
         self._desk = Desk(self._fleet, credentials.keys, self._clock)
-        self._dispatcher = Dispatcher(home, self._fleet, self._desk.next_id, self._clock)
+        self._dispatcher = Dispatcher(
+            home, self._fleet, self._desk.next_id, self._clock, self._meters
+        )
         self._pool = Pool(str(home.socket("gateway")), self._clock)
         self._connections: set[Connection] = set()
         self._looked = 0.0
@@ -95,7 +104,9 @@ class Router:
         if target in HEALTH and request.method in (b"GET", b"HEAD"):
             return Health(connection, request)
         if target == exposition.PATH and exposition.takes(request):
-            return exposition.Exposition(connection, request, self._meters, self._token)
+            return exposition.Exposition(
+                connection, request, self._meters, self._token, self._recorder
+            )
         return Forward(connection, request, self._pool)
 
     def connection(self) -> Connection:

@@ -34,6 +34,7 @@ class Counted:
     config: of the fleet that was asked, while an update had the variant in two · lost: copies of
     requests that were not made, for the shadow had no room · setup: how long requests have waited
     for the first replica of a serverless variant · is_shadow: it gets copies only
+    is_asynchronous: its requests come from a queue
     """
 
     region: str
@@ -52,6 +53,7 @@ class Counted:
     config: str = ""
     lost: int = 0
     is_shadow: bool = False
+    is_asynchronous: bool = False
     setup: Latency = field(default_factory=Latency)
 
     @property
@@ -61,12 +63,59 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What has become of all queued requests to one variant of an asynchronous endpoint.
+
+    processed: those that have ended, and did not expire · failed: of these, without an answer
+    expired: those not begun in time · unfetched: those without an input · unput, untold: answers
+    that could not be written, and notifications that nobody took · waited, took: in the queue, and
+    in all, in milliseconds · fetched, put: from and into S3, in microseconds
+    """
+
+    region: str
+    endpoint: str
+    variant: str
+    processed: int = 0
+    failed: int = 0
+    expired: int = 0
+    unfetched: int = 0
+    unput: int = 0
+    untold: int = 0
+    waited: Latency = field(default_factory=Latency)
+    took: Latency = field(default_factory=Latency)
+    fetched: Latency = field(default_factory=Latency)
+    put: Latency = field(default_factory=Latency)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Which variant."""
+        return self.region, self.endpoint, self.variant
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue of an asynchronous endpoint at this moment.
+
+    size: requests that wait or are under way · oldest: when the first of them came, in epoch
+    seconds, or 0 · replicas: that it has
+    """
+
+    region: str
+    endpoint: str
+    size: int = 0
+    oldest: float = 0.0
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Meters:
     """life: of these counts; under another one they began again · at: epoch seconds"""
 
     life: str
     at: float
     counted: tuple[Counted, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    queues: tuple[Queue, ...] = ()
 
     def to_json(self) -> bytes:
         return orjson.dumps(self, option=orjson.OPT_NON_STR_KEYS)
@@ -82,7 +131,9 @@ def from_json(data: bytes | str) -> Meters:
     """
     document = orjson.loads(data)
     counted = tuple(_counted(c) for c in document["counted"])
-    return Meters(document["life"], document["at"], counted)
+    tallies = tuple(_tally(t) for t in document.get("tallies", ()))
+    queues = tuple(Queue(**q) for q in document.get("queues", ()))
+    return Meters(document["life"], document["at"], counted, tallies, queues)
 
 
 def _counted(document: dict[str, Any]) -> Counted:
@@ -95,6 +146,11 @@ def _counted(document: dict[str, Any]) -> Counted:
             "setup": _latency(document["setup"]) if "setup" in document else Latency(),
         }
     )
+
+
+def _tally(document: dict[str, Any]) -> Tally:
+    times = ("waited", "took", "fetched", "put")
+    return Tally(**{**document, **{name: _latency(document[name]) for name in times}})
 
 
 def _latency(document: dict[str, Any]) -> Latency:

@@ -133,6 +133,8 @@ def track(
     3
     >>> track(policy, LOW, [(480.0, 30.0), (540.0, 10.0)], Scaled(400.0, 9, 8), 603.0)
     8
+    >>> track(policy, HIGH, [(540.0, 250.0)], Scaled(0.0, 0, 0), 603.0)
+    3
     """
     if rings == HIGH and points:
         return _grown(policy, points[-1], last, now)
@@ -145,7 +147,8 @@ def _grown(policy: Tracking, point: Point, last: Scaled, now: float) -> int:
     at, value = point
     is_young = last.grew and last.cools and now - last.at < policy.out_cooldown
     capacity = last.before if is_young or at < last.at else last.after
-    return max(last.after, needed(capacity, value, policy.target))
+    # Of no instance, the metric is told as that of one.
+    return max(last.after, needed(max(1, capacity), value, policy.target))
 
 
 def _shrunk(policy: Tracking, points: Sequence[Point], last: Scaled, now: float) -> int:

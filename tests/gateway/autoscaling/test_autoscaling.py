@@ -325,3 +325,21 @@ def test_targets_are_tagged(scaling: Any) -> None:
     scaling.deregister_scalable_target(**VARIANT)
     with refused("ResourceNotFoundException", arn):
         scaling.list_tags_for_resource(ResourceARN=arn)
+
+
+def test_variants_of_asynchronous_endpoints_may_have_none(scaling: Any, sagemaker: Any) -> None:
+    later = {"OutputConfig": {"S3OutputPath": "s3://mill/out"}}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="later", ProductionVariants=[variant()], AsyncInferenceConfig=later
+    )
+    sagemaker.create_endpoint(EndpointName="later", EndpointConfigName="later")
+    named = {"ResourceId": "endpoint/later/variant/AllTraffic"}
+    register(scaling, MinCapacity=0, **named)
+    [told] = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert told["MinCapacity"] == 0
+    night = {"Schedule": "cron(0 20 * * ? *)", "ScheduledActionName": "night"}
+    scaling.put_scheduled_action(
+        **{**VARIANT, **named}, **night, ScalableTargetAction={"MinCapacity": 0, "MaxCapacity": 0}
+    )
+    with refused("ValidationException", "at least 0"):
+        register(scaling, MinCapacity=-1, **named)

@@ -90,6 +90,11 @@ class Fleet:
     capture: Capture | None = None
     asynchronous: AsyncInference | None = None
 
+    @property
+    def fewest(self) -> int:
+        """Instances that a variant must have: none where requests can wait in a queue."""
+        return 0 if self.asynchronous is not None else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Replica:

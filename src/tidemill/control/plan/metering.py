@@ -67,8 +67,10 @@ def _names(now: Counted) -> Iterator[Variant]:
 
 def _since(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:
     requests = now.requests - before.requests
-    yield variant.series("Invocations"), Summary.told(requests, requests, 1, 1)
-    yield variant.series("InvocationsPerInstance"), _shares(before.by_replicas, now.by_replicas)
+    if not now.is_asynchronous:  # of these AWS tells less
+        yield variant.series("Invocations"), Summary.told(requests, requests, 1, 1)
+        shares = _shares(before.by_replicas, now.by_replicas)
+        yield variant.series("InvocationsPerInstance"), shares
     for name, errors in (
         ("Invocation4XXErrors", now.errors_4xx - before.errors_4xx),
         ("Invocation5XXErrors", now.errors_5xx - before.errors_5xx),
@@ -79,13 +81,14 @@ def _since(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:
         ("ModelLatency", before.model, now.model),
         ("OverheadLatency", before.overhead, now.overhead),
     ):
-        if later.count > earlier.count:
+        is_told = name == "ModelLatency" or not now.is_asynchronous
+        if is_told and later.count > earlier.count:
             yield variant.series(name, MICROSECONDS), latency(earlier, later)
 
 
 def idle(now: Counted) -> Iterator[Found]:
     """No requests, said so: whoever scales by them can tell nothing from not known."""
-    for variant in _names(now):
+    for variant in _names(now) if not now.is_asynchronous else ():
         yield variant.series("Invocations"), Summary()
         yield variant.series("InvocationsPerInstance"), Summary()
 

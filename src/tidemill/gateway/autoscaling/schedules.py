@@ -35,7 +35,8 @@ def put(call: Call) -> None:
     kept = {name: before[name] for name in _STAYING if name in before}
     names = (*_NAMED, *_STAYING, *_REPLACED)
     request = {**kept, **{name: told[name] for name in names if name in told}}
-    _check(request)
+    found = scalable_target.count(call.verbs, call.region, resource)
+    _check(request, 1 if found is None else scalable_target.fewest(found[0]))
     if old is None and _is_full(call, resource):
         raise Fault(
             "LimitExceededException",
@@ -73,7 +74,7 @@ def _is_full(call: Call, resource: str) -> bool:
     return len(scheduled_action.of(call.verbs, call.region, resource)) >= MOST_ACTIONS
 
 
-def _check(request: Mapping[str, Any]) -> None:
+def _check(request: Mapping[str, Any], fewest: int) -> None:
     if "Schedule" not in request:
         raise invalid("Schedule must be specified when a scheduled action is made.")
     bounds = request.get("ScalableTargetAction", {})
@@ -81,8 +82,8 @@ def _check(request: Mapping[str, Any]) -> None:
     if low is None and high is None:
         raise invalid("ScalableTargetAction must specify MinCapacity, MaxCapacity or both.")
     for bound in (low, high):
-        if bound is not None and not 1 <= bound <= MOST_INSTANCES:
-            raise invalid(f"A capacity must be from 1 to {MOST_INSTANCES}; got {bound}.")
+        if bound is not None and not fewest <= bound <= MOST_INSTANCES:
+            raise invalid(f"A capacity must be from {fewest} to {MOST_INSTANCES}; got {bound}.")
     if low is not None and high is not None and high < low:
         raise invalid("Maximum capacity cannot be less than minimum capacity.")
     start, end = request.get("StartTime"), request.get("EndTime")

@@ -30,8 +30,10 @@ def register(call: Call) -> dict[str, Any]:
     resource = asked.resource(call)
     told = {name: call.request[name] for name in _KEPT if name in call.request}
     old = call.verbs.store.get(KIND, call.region, resource)
-    _check({**old.document["request"], **told} if old else told)
-    if scalable_target.count(call.verbs, call.region, resource) is None:
+    found = scalable_target.count(call.verbs, call.region, resource)
+    fewest = 1 if found is None else scalable_target.fewest(found[0])
+    _check({**old.document["request"], **told} if old else told, fewest)
+    if found is None:
         raise invalid(f"There is no variant of an endpoint with the resource ID {resource!r:.200}.")
     if old is None and len(_rows(call)) >= MOST_TARGETS:
         raise Fault(
@@ -75,13 +77,13 @@ def _rows(call: Call) -> list[Row]:
     return sorted((row for row in rows if row.region == call.region), key=lambda row: row.name)
 
 
-def _check(told: Mapping[str, Any]) -> None:
+def _check(told: Mapping[str, Any], fewest: int) -> None:
     absent = [name for name in ("MinCapacity", "MaxCapacity") if name not in told]
     if absent:
         raise invalid(f"{absent[0]} must be specified when a scalable target is registered.")
     low, high = told["MinCapacity"], told["MaxCapacity"]
-    if low < 1:
-        raise invalid(f"MinCapacity of a variant must be at least 1; got {low}.")
+    if low < fewest:
+        raise invalid(f"MinCapacity of a variant must be at least {fewest}; got {low}.")
     if high < low:
         raise invalid("Maximum capacity cannot be less than minimum capacity.")
     if high > MOST_INSTANCES:
