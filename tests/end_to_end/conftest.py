@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Platform:
 
 
 def tidemill(
-    *arguments: str, check: bool = True, **environment: str
+    *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would. environment: added to a clean one"""
     done = subprocess.run(
@@ -33,7 +33,7 @@ def tidemill(
         capture_output=True,
         text=True,
         check=False,
-        env={**clean_environment(), **environment},
+        env={**clean_environment(), **(environment or {})},
     )
     assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
     return done
@@ -45,7 +45,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def start(home: Path, **environment: str) -> Platform:
-    tidemill("up", "--home", str(home), "--port", "0", "--detach", **environment)
+    tidemill("up", "--home", str(home), "--port", "0", "--detach", environment=environment)
     told = json.loads(tidemill("env", "--home", str(home), "--json").stdout)
     connection = Connection(
         told["AWS_ENDPOINT_URL"], told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]

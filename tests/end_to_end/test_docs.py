@@ -21,6 +21,7 @@ PAGES = [
     "how-to/input-modes.md",
     "how-to/request-formats.md",
     "how-to/scale-endpoints.md",
+    "how-to/serverless-endpoints.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
