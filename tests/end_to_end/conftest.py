@@ -44,7 +44,7 @@ def clean_environment() -> dict[str, str]:
     return {**clean, "TIDEMILL_CAPTURE_LEAST_FREE": "0"}  # be the disk as full as it is
 
 
-def start(home: Path, **environment: str) -> Platform:
+def start(home: Path, environment: Mapping[str, str] | None = None) -> Platform:
     tidemill("up", "--home", str(home), "--port", "0", "--detach", environment=environment)
     told = json.loads(tidemill("env", "--home", str(home), "--json").stdout)
     connection = Connection(

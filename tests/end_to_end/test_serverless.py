@@ -31,7 +31,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One whose serverless endpoints are idle soon."""
     home = tmp_path_factory.mktemp("home")
     try:
-        yield start(home, TIDEMILL_SERVERLESS_IDLE_SECONDS="1")
+        yield start(home, {"TIDEMILL_SERVERLESS_IDLE_SECONDS": "1"})
     finally:
         tidemill("down", "--home", str(home))
 
