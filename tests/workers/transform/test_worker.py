@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from tests.workers.places import BUCKET, KMEANS, Place, csv_bytes, recordio_bytes, start
-from tests.workers.serve.replicas import LINES, RECORDIO, put_model
+from tests.workers.serve.pipelines import container
+from tests.workers.serve.replicas import JSON, LINES, RECORDIO, put_model
 from tidemill.spec.home import WorkerHome
 from tidemill.spec.model import Container
 from tidemill.spec.transform_job import Processing, TransformJob
+from tidemill.workers.serve.answers import DEFAULT_ACCEPT
 from tidemill.workers.transform.__main__ import main
 
 ROWS = np.random.default_rng(3).normal(size=(60_000, 3)).astype(np.float32)
@@ -81,6 +83,17 @@ def test_an_object_with_a_record_that_fails_has_no_output_and_the_others_have(
     assert sorted(found) == ["out/a.csv.out", "out/d.csv.out"]
     lines = found["out/d.csv.out"].splitlines()
     assert [line.rsplit(b",", 2)[0] for line in lines] == [b"10,0,0", b"0,20,0"]
+
+
+def test_a_pipeline_answers_in_turn_a_line_a_row(place: Place) -> None:
+    steps = tuple(container(place, each, accept=LINES) for each in ("pca", "linear-learner"))
+    place.put("in/a.csv", b"1,2,3,4\n0,7,9,0\n")
+    place.put("in/b.csv", b"1,2,3\n")
+    asked = job(place, containers=steps, environment={DEFAULT_ACCEPT: JSON})
+    asked = replace(asked, container=steps[0], processing=Processing())
+    [failure] = run(place, asked)
+    assert "s3://mill/in/b.csv" in failure
+    assert outputs(place) == {"out/a.csv.out": b"5.5\n-18.5\n"}
 
 
 def test_gzip_and_manifests_are_read_and_outputs_may_lie_beside_the_inputs(place: Place) -> None:
