@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -83,6 +85,68 @@ def test_a_missing_input_is_a_failure_and_a_sync_request_is_refused(
     with pytest.raises(ClientError, match="InvokeEndpointAsync") as refusal:
         runtime.invoke_endpoint(EndpointName=endpoint, Body=b"1,2\n", ContentType="text/csv")
     assert refusal.value.response["Error"]["Code"] == "ValidationError"
+
+
+def backlog(platform: Platform, endpoint: str, metric: str) -> float:
+    """The newest value of a metric of the queue, or -1."""
+    now = datetime.now(UTC)
+    told = platform.connection.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=metric,
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}],
+        StartTime=now - timedelta(minutes=2),
+        EndTime=now + timedelta(minutes=1),
+        Period=10,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    newest = max(told, key=lambda point: point["Timestamp"], default={"Maximum": -1.0})
+    return float(newest["Maximum"])
+
+
+def test_requests_wait_while_there_is_no_replica_and_until_one_is_back(
+    platform: Platform, endpoint: str
+) -> None:
+    client = platform.connection.client("sagemaker")
+    scaling = platform.connection.client("application-autoscaling")
+    s3 = platform.connection.client("s3")
+    variant = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+
+    def count() -> int:
+        told = client.describe_endpoint(EndpointName=endpoint)
+        [one] = told["ProductionVariants"]
+        return one["CurrentInstanceCount"] if told["EndpointStatus"] == "InService" else -1
+
+    def until(ask: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + 30
+        while not ask():
+            assert time.monotonic() < give_up, "waited in vain"
+            time.sleep(0.1)
+
+    scaling.register_scalable_target(**variant, MinCapacity=0, MaxCapacity=2)
+    none = {"VariantName": "AllTraffic", "DesiredInstanceCount": 0}
+    client.update_endpoint_weights_and_capacities(
+        EndpointName=endpoint, DesiredWeightsAndCapacities=[none]
+    )
+    until(lambda: count() == 0)
+    platform.connection.client("sagemaker-runtime").invoke_endpoint_async(
+        EndpointName=endpoint,
+        InputLocation="s3://later/input.csv",
+        ContentType="text/csv",
+        InferenceId="patient",
+        Filename="patient.out",
+        S3OutputPathExtension="zero",
+    )
+    until(lambda: backlog(platform, endpoint, "HasBacklogWithoutCapacity") == 1)
+    assert keys(s3, "answers/zero/") == []
+    scaling.register_scalable_target(**variant, MinCapacity=2)
+    wait_for(s3, "answers/zero/", 1)
+    until(lambda: count() == 2)
+    s3.delete_object(Bucket="later", Key="answers/zero/patient.out")
+    scaling.deregister_scalable_target(**variant)
 
 
 def test_killing_everything_loses_no_request(platform: Platform, endpoint: str) -> None:

@@ -200,6 +200,58 @@ def asked(cloudwatch: Any, endpoint: Endpoint, config: str) -> float:
     return 0.0
 
 
+def test_a_shadow_sees_what_production_answers(platform: Platform, models: tuple[str, str]) -> None:
+    client = platform.connection.client("sagemaker")
+    runtime = platform.connection.client("sagemaker-runtime")
+    instance = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    client.create_endpoint_config(
+        EndpointConfigName="pair",
+        ProductionVariants=[{"VariantName": "main", "ModelName": models[0], **instance}],
+        ShadowProductionVariants=[{"VariantName": "dark", "ModelName": models[1], **instance}],
+    )
+    client.create_endpoint(EndpointName="pair", EndpointConfigName="pair")
+    made = Endpoint("pair", platform.connection).wait(quiet=True)
+    [dark] = made.describe()["ShadowProductionVariants"]
+    assert (dark["VariantName"], dark["CurrentInstanceCount"]) == ("dark", 1)
+
+    def ask(**how: str) -> Any:
+        return runtime.invoke_endpoint(
+            EndpointName="pair", Body=b"9,9\n", ContentType="text/csv", **how
+        )
+
+    answers = [ask() for _ in range(20)]
+    assert {answer["InvokedProductionVariant"] for answer in answers} == {"main"}
+    assert len({answer["Body"].read() for answer in answers}) == 1
+    with pytest.raises(ClientError, match="dark not found"):
+        ask(TargetVariant="dark")
+    cloudwatch = platform.connection.client("cloudwatch")
+    now = datetime.now(UTC)
+
+    def sees(metric: str, variant: str) -> float:
+        told = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[
+                {"Name": "EndpointName", "Value": "pair"},
+                {"Name": "VariantName", "Value": variant},
+            ],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in told)
+
+    deadline = time.monotonic() + 20
+    while sees("Invocations", "dark") < 20:
+        assert time.monotonic() < deadline, "the shadow has too few metrics"
+        time.sleep(0.2)
+    assert sees("Invocations", "dark") == 20
+    assert sees("ModelLatency", "dark") > 0
+    assert sees("InvocationModelErrors", "dark") == 0
+    client.delete_endpoint(EndpointName="pair")
+
+
 def test_a_linear_shift_loses_no_request_though_the_control_plane_is_killed(
     platform: Platform, endpoint: Endpoint, models: tuple[str, str], alarm: Any
 ) -> None:
