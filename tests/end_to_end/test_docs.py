@@ -22,6 +22,7 @@ PAGES = [
     "how-to/multi-model-endpoints.md",
     "how-to/request-formats.md",
     "how-to/scale-endpoints.md",
+    "how-to/several-models.md",
     "how-to/serverless-endpoints.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
