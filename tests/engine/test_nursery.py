@@ -38,6 +38,9 @@ def _given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (folder / "busy.py").write_text(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
     )
+    (folder / "unable.py").write_text(
+        "import os\ndef setsid(): raise OSError\nos.setsid = setsid\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         yield
@@ -98,7 +101,7 @@ def test_forks_keep_the_laws(
 
 
 REPORT = """
-import json, os, random, signal, sys, threading
+import gc, json, os, random, sys, threading
 import numpy as np
 stat = open("/proc/self/status").read().splitlines()
 print(json.dumps({
@@ -117,6 +120,7 @@ print(json.dumps({
     "leads": os.getsid(0) == os.getpgid(0) == os.getpid(),
     "named": open("pid").read().split()[0] == str(os.getpid()),
     "threads": threading.active_count(),
+    "collects": gc.isenabled(),
 }))
 print(json.dumps([random.random(), float(np.random.random()), os.urandom(4).hex()]))
 """
@@ -252,6 +256,17 @@ def test_nothing_is_forked_from_a_process_with_threads(
     engine = LocalEngine(nursery=nursery)
     handle = engine.start(Task([*GIVEN, "pass"], tmp_path / "home"))
     assert wait_for(lambda: engine.look(handle)).code == 0
+    nursery.close()
+
+
+def test_a_fork_that_fails_before_it_is_the_worker_is_started_plainly(tmp_path: Path) -> None:
+    nursery = next(_warmed(Nursery(["given"], ["unable"])))
+    engine = LocalEngine(nursery=nursery)
+    for name in "ab":
+        handle = engine.start(Task([*GIVEN, FOREVER], tmp_path / name))
+        assert not is_fork(handle)
+        assert end(engine, handle).code == -9
+        assert nursery.is_ready()
     nursery.close()
 
 

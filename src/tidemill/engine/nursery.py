@@ -22,8 +22,8 @@ from tidemill.errors import NotReady
 
 PATIENCE = 2.0
 """Seconds; a fork takes milliseconds, and starting plainly a fraction of a second."""
-PAUSE = 5.0
-"""Seconds from one process to the next, at least: what kills one may kill the next."""
+PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds from one process to the next, at least, and after many that never became ready."""
 # Where forks write their own command lines.
 _ROOM = " " * warm.ROOM
 
@@ -40,7 +40,7 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._is_ready = self._is_closed = False
-        self._next = 0.0
+        self._next = self._pause = 0.0
 
     def prepare(self, after: float = 0.0) -> None:
         """Begin to warm up ``after`` so many seconds, unless that was done; returns at once."""
@@ -67,7 +67,7 @@ class Nursery:
         if not self._is_ours(task):
             return None
         module, *arguments = task.command[len(warm.INTERPRETER) :]
-        order = {"module": module, "arguments": arguments, "home": str(task.home)}
+        order = {"module": module, "arguments": arguments, "home": str(task.home.absolute())}
         stat = self._ask(order, lock, log)
         return from_stat(stat) if stat else None
 
@@ -142,7 +142,9 @@ class Nursery:
             return self._is_ready
         except OSError:
             self._is_ready = False
-        if not self._is_ready:
+        if self._is_ready:
+            self._pause = 0.0
+        else:
             self._end()
         return self._is_ready
 
@@ -155,7 +157,8 @@ class Nursery:
         now = time.monotonic()
         if self._channel is not None or self._is_closed or now < self._next:
             return
-        self._next = now + PAUSE
+        self._pause = min(max(PAUSE, 2 * self._pause), LONGEST_PAUSE)
+        self._next = now + self._pause
         command = [*warm.INTERPRETER, warm.__name__, *self._modules, "--", *self._preload, _ROOM]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, suppress(OSError):  # no process to be had: the plain start says so, too

@@ -27,7 +27,7 @@ INTERPRETER = (sys.executable, "-P", "-m")
 ROOM = 1_024
 """Bytes of a command line, at most: what the last argument, of blanks, reserves."""
 READY = b"ready"
-LONGEST_ORDER = 8_192
+LONGEST_ORDER = 1 << 16
 _MOST_FILES = 3
 _STAT = Path("/proc/self/stat")
 
@@ -43,25 +43,37 @@ def main(arguments: Sequence[str]) -> None:
 
 def _serve(modules: Sequence[str], preload: Sequence[str]) -> Mapping[str, Any] | None:
     """Fork workers until there is nobody to ask for them: None. In a worker: its order."""
-    channel = socket.socket(fileno=0)
+    channel, name = socket.socket(fileno=0), _Name()
     _warm_up(modules, preload)
-    name = _Name()
     name.write([*INTERPRETER, "tidemill.engine.warm"])
-    channel.send(READY)
-    while True:
-        said, files, _, _ = socket.recv_fds(channel, LONGEST_ORDER, _MOST_FILES)
-        if not said:
-            return None
-        order: Mapping[str, Any] = json.loads(said)
-        with suppress(OSError):  # no process to be had: whoever asked sees it by the closed file
-            if "pid" in order:
-                _bury(order, *files)
-            elif os.fork() == 0:
-                channel.detach()
-                _become(order, name, *files)
-                return order
+    with suppress(OSError):  # gone already
+        channel.send(READY)
+    while (found := _next(channel)) is not None:
+        order, files = found
+        if "pid" in order:
+            _bury(order, *files)
+        elif _is_child():
+            channel.detach()
+            _become(order, name, *files)
+            return order
         for file in files:
             os.close(file)
+    return None
+
+
+def _next(channel: socket.socket) -> tuple[Mapping[str, Any], list[int]] | None:
+    """An order, and the files that came with it; None when there will be no more."""
+    with suppress(ConnectionResetError):
+        said, files, _, _ = socket.recv_fds(channel, LONGEST_ORDER, _MOST_FILES)
+        return (json.loads(said), files) if said else None
+    return None
+
+
+def _is_child() -> bool:
+    """Fork, and say who this is now."""
+    with suppress(OSError):  # no process to be had: whoever asked sees it by the closed file
+        return os.fork() == 0
+    return False
 
 
 def _warm_up(modules: Sequence[str], preload: Sequence[str]) -> None:
@@ -106,7 +118,8 @@ def _become(order: Mapping[str, Any], name: _Name, reply: int, lock: int, log: i
 def _bury(order: Mapping[str, Any], reply: int) -> None:
     code = Process(order["pid"], order["start"]).bury()
     if code is not None:
-        os.write(reply, str(code).encode())
+        with suppress(OSError):
+            os.write(reply, str(code).encode())
 
 
 class _Name:
