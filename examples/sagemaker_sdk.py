@@ -5,6 +5,8 @@ eval "$(tidemill env)"
 python examples/sagemaker_sdk.py
 """
 
+import json
+
 import numpy as np
 import sagemaker
 from sagemaker import image_uris
@@ -12,6 +14,7 @@ from sagemaker.amazon.kmeans import KMeans
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
+from sagemaker.iterators import LineIterator
 from sagemaker.serializers import CSVSerializer
 
 ROLE = "arn:aws:iam::123456789012:role/service-role/Anything"
@@ -57,6 +60,10 @@ def classify() -> float:
         1, "ml.m5.large", serializer=CSVSerializer(), deserializer=JSONDeserializer()
     )
     answers = predictor.predict(features[:500])["predictions"]
+    lines = predictor.predict_stream(  # as they are made
+        features[:500], initial_args={"Accept": "application/jsonlines"}, iterator=LineIterator
+    )
+    assert [json.loads(line) for line in lines] == answers
     predictor.delete_model()
     predictor.delete_endpoint()
     return float(
