@@ -11,8 +11,10 @@ from tidemill.gateway.call import Handler
 from tidemill.gateway.cloudwatch import operations as cloudwatch
 from tidemill.gateway.logs import operations as logs
 from tidemill.gateway.resources import (
+    code_repository,
     endpoint,
     endpoint_config,
+    lifecycle_config,
     model,
     tags,
     training_job,
@@ -68,6 +70,8 @@ SAGEMAKER = Spoken(
         **model.OPERATIONS,
         **endpoint_config.OPERATIONS,
         **endpoint.OPERATIONS,
+        **code_repository.OPERATIONS,
+        **lifecycle_config.OPERATIONS,
         **tags.OPERATIONS,
     },
     target="SageMaker",

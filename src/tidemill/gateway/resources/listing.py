@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tidemill.gateway.call import Call
 from tidemill.gateway.resources.noun import Noun
+from tidemill.gateway.wire.model import Shape
 from tidemill.store.base import Query, Row
 
 DEFAULT_PAGE = 10
@@ -23,7 +24,8 @@ _COLUMNS: dict[str, Literal["name", "created", "modified", "status"]] = {
 class Listing:
     """member: of the answer · sort, descending: the documented defaults, which apply each by itself
     filter_after: MaxResults counts rows looked at, not rows returned (wire facts of the jobs)
-    never: filters that nothing here can meet
+    never: filters that nothing here can meet · item: makes one of the list in place of summary,
+    from the call, the row and the shape of an item
     """
 
     noun: Noun
@@ -33,6 +35,7 @@ class Listing:
     descending: bool = True
     filter_after: bool = False
     never: frozenset[str] = field(default_factory=frozenset)
+    item: Callable[[Call, Row, Shape | None], dict[str, Any]] | None = None
 
     def __call__(self, call: Call) -> dict[str, Any]:
         if self.never & call.request.keys():
@@ -49,10 +52,10 @@ class Listing:
             call.region,
             name_contains=asked.get("NameContains"),
             status=asked.get("StatusEquals"),
-            created_after=asked.get("CreationTimeAfter"),
-            created_before=asked.get("CreationTimeBefore"),
-            modified_after=asked.get("LastModifiedTimeAfter"),
-            modified_before=asked.get("LastModifiedTimeBefore"),
+            created_after=_first(asked, "CreationTimeAfter", "CreatedAfter"),
+            created_before=_first(asked, "CreationTimeBefore", "CreatedBefore"),
+            modified_after=_first(asked, "LastModifiedTimeAfter", "ModifiedTimeAfter"),
+            modified_before=_first(asked, "LastModifiedTimeBefore", "ModifiedTimeBefore"),
             sort_by=_COLUMNS[asked.get("SortBy", self.sort)],
             descending=self.descending if order is None else order == "Descending",
             limit=asked.get("MaxResults", DEFAULT_PAGE),
@@ -61,9 +64,17 @@ class Listing:
         )
 
     def _item(self, call: Call, row: Row) -> dict[str, Any]:
+        if self.item is not None:
+            shape = call.operation.output.members[self.member] if call.operation.output else None
+            return self.item(call, row, shape.element if shape else None)
         named = {
             self.noun.key: row.name,
-            f"{self.noun.name}Arn": call.arn(row.kind, row.name),
+            self.noun.arn_key: call.arn(row.kind, row.name),
             "CreationTime": row.created,
         }
         return {**named, **self.summary(row)}
+
+
+def _first(asked: dict[str, Any], *names: str) -> Any:
+    """The filter under whichever of its names this operation has."""
+    return next((asked[name] for name in names if name in asked), None)

@@ -15,21 +15,33 @@ from tidemill.store.base import Row
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """kind: of its rows · name: as in CreateX · unknown, taken: messages, with ``{arn}``"""
+    """kind: of its rows, and of its ARNs · name: as in CreateX · unknown, taken: messages, with
+    ``{arn}`` and ``{name}``, and the codes they go with · prefix: of its members XName and XArn,
+    where that is not the name
+    """
 
     kind: str
     name: str
     unknown: str
     taken: str
     taken_code: str = VALIDATION
+    unknown_code: str = VALIDATION
+    prefix: str = ""
 
     @property
     def key(self) -> str:
-        return f"{self.name}Name"
+        """The request's member that names it."""
+        return f"{self.prefix or self.name}Name"
+
+    @property
+    def arn_key(self) -> str:
+        """The answer's member with its ARN."""
+        return f"{self.prefix or self.name}Arn"
 
     def missing(self, call: Call, name: str) -> Fault:
         """The error for a name that nothing has."""
-        return invalid(self.unknown.format(arn=call.arn(self.kind, name)))
+        message = self.unknown.format(arn=call.arn(self.kind, name), name=name)
+        return Fault(self.unknown_code, message)
 
     def find(self, call: Call, name: str | None = None) -> Row:
         """The row of that name, or of the request's."""
@@ -46,8 +58,9 @@ class Noun:
         try:
             make(tags(call.request.get("Tags", ())))
         except Conflict:
-            raise Fault(self.taken_code, self.taken.format(arn=arn)) from None
-        return {f"{self.name}Arn": arn}
+            message = self.taken.format(arn=arn, name=call.request[self.key])
+            raise Fault(self.taken_code, message) from None
+        return {self.arn_key: arn}
 
     def delete(self, call: Call, remove: Callable[[str, str], object]) -> None:
         """Remove the one that the request names; the answer is empty."""

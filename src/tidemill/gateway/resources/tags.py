@@ -9,8 +9,10 @@ from typing import Any
 from tidemill.errors import NotFound
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import (
+    code_repository,
     endpoint,
     endpoint_config,
+    lifecycle_config,
     model,
     noun,
     training_job,
@@ -28,6 +30,9 @@ _NOUNS = {
         model.NOUN,
         endpoint_config.NOUN,
         endpoint.NOUN,
+        code_repository.NOUN,
+        lifecycle_config.NOTEBOOK,
+        lifecycle_config.STUDIO,
     )
 }
 
