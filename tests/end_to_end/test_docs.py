@@ -24,6 +24,7 @@ PAGES = [
     "how-to/scale-endpoints.md",
     "how-to/several-models.md",
     "how-to/serverless-endpoints.md",
+    "how-to/shadow-test.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
