@@ -16,6 +16,7 @@ from tidemill import registry
 from tidemill.algorithms.kmeans.model import KMeansModel
 from tidemill.artifact.archive import MODEL, pack
 from tidemill.artifact.codec import to_bytes
+from tidemill.sdk.endpoint import Endpoint
 from tidemill.spec.frame import REQUEST, Frame
 from tidemill.workers.serve.answers import Answers
 
@@ -83,6 +84,8 @@ def test_one_endpoint_answers_for_whatever_model_lies_below_its_prefix(
     assert gone.value.response["Error"]["Code"] == "ValidationError"
     put(platform.connection.client("s3"), "new")
     assert ask(TargetModel="nl/new.tar.gz") == alone("new")
+    predicted = Endpoint("many", platform.connection).predict(np.ones((2, COLUMNS)), model="nl/a.tar.gz")
+    assert predicted["closest_cluster"].tolist() == [float(alone("a").split(b",")[0])] * 2
     with pytest.raises(ClientError, match="needs TargetModel"):
         ask()
     with pytest.raises(ClientError, match="TargetModel must be the key"):
@@ -105,9 +108,9 @@ def test_one_endpoint_answers_for_whatever_model_lies_below_its_prefix(
         )
         return [point[statistic] for point in found["Datapoints"]]
 
-    until(lambda: told("ModelCacheHit", "SampleCount") == [9.0])
+    until(lambda: told("ModelCacheHit", "SampleCount") == [10.0])
     assert told("ModelCacheHit", "Sum") == [1.0]
-    assert told("ModelUnloadingTime", "SampleCount") == [5.0]
+    assert told("ModelUnloadingTime", "SampleCount") == [6.0]
     assert told("ModelDownloadingTime", "SampleCount") == [4.0]
     assert told("ModelLoadingWaitTime", "Minimum")[0] > 0
     assert told("LoadedModelCount", "Maximum", "/aws/sagemaker/Endpoints")[0] <= 2

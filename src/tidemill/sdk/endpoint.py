@@ -74,13 +74,17 @@ class Endpoint:
                     raise TimeoutError(f"{self.name} is still {status}")
                 time.sleep(POLL_SECONDS)
 
-    def predict(self, data: Any, *, content_type: str | None = None) -> Predictions:
+    def predict(
+        self, data: Any, *, content_type: str | None = None, model: str | None = None
+    ) -> Predictions:
         """Answers by name, each an array with a row for every row of ``data``.
 
         data: array, DataFrame, Arrow table, list of texts, or the path of a file without labels.
         Large inputs go out as several requests, in order.
+        model: the key of the one that is to answer, of a multi-model endpoint
         """
-        answers = [self._ask(body, kind) for body, kind in _requests(data, content_type)]
+        target = {} if model is None else {"TargetModel": model}
+        answers = [self._ask(body, kind, target) for body, kind in _requests(data, content_type)]
         return {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
 
     def delete(self) -> None:
@@ -95,12 +99,13 @@ class Endpoint:
                 with _gone_is_fine():
                     self._client.delete_model(ModelName=name)
 
-    def _ask(self, body: bytes, content_type: str) -> Predictions:
+    def _ask(self, body: bytes, content_type: str, target: Mapping[str, str]) -> Predictions:
         answer = self.connection.client("sagemaker-runtime").invoke_endpoint(
             EndpointName=self.name,
             Body=body,
             ContentType=content_type,
             Accept="application/json",
+            **target,
         )
         said = orjson.loads(answer["Body"].read())
         (rows,) = said.values() if isinstance(said, dict) else (said,)
