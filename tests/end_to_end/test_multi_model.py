@@ -84,7 +84,9 @@ def test_one_endpoint_answers_for_whatever_model_lies_below_its_prefix(
     assert gone.value.response["Error"]["Code"] == "ValidationError"
     put(platform.connection.client("s3"), "new")
     assert ask(TargetModel="nl/new.tar.gz") == alone("new")
-    predicted = Endpoint("many", platform.connection).predict(np.ones((2, COLUMNS)), model="nl/a.tar.gz")
+    predicted = Endpoint("many", platform.connection).predict(
+        np.ones((2, COLUMNS)), model="nl/a.tar.gz"
+    )
     assert predicted["closest_cluster"].tolist() == [float(alone("a").split(b",")[0])] * 2
     with pytest.raises(ClientError, match="needs TargetModel"):
         ask()
