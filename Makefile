@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 KERNELS := $(wildcard src/tidemill/kernels/*.c src/tidemill/kernels/*.h)
 
-.PHONY: install quickstart test test-fast chaos lint bench constraints clean
+.PHONY: install quickstart test test-fast chaos lint bench bench-serving constraints clean
 
 install: $(STAMP)
 
@@ -35,6 +35,9 @@ chaos: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 	$(BIN)/python -m bench
+
+bench-serving: $(STAMP)
+	$(BIN)/python -m bench.serving_peers
 
 constraints:
 	@(sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt

@@ -11,7 +11,7 @@ from typing import Any
 from bench.measure import OUT, ROOT, Row, markdown
 
 REPORT = ROOT / "docs" / "explanation" / "benchmarks.md"
-NOT_TASKS = {"__init__", "__main__", "load", "measure"}
+NOT_TASKS = {"__init__", "__main__", "load", "measure", "pace"}
 
 
 def tasks() -> list[str]:

@@ -29,6 +29,7 @@ from tidemill.auth.credentials import load as load_keys
 from tidemill.sdk.connection import connect
 from tidemill.sdk.endpoint import deploy
 from tidemill.sdk.train import train
+from tidemill.sdk.training_job import TrainingJob
 from tidemill.spec.home import Home
 
 CONNECTIONS = (1, 32, 256)
@@ -56,7 +57,7 @@ uvloop.run(main())
 
 def main() -> None:
     """Measure and write the table."""
-    with tempfile.TemporaryDirectory() as folder, _echo() as echo:
+    with tempfile.TemporaryDirectory() as folder, echoing() as echo:
         home = Home(Path(folder) / "home")
         platform = server.start_detached(home, "127.0.0.1", 0, "123456789012")
         try:
@@ -126,6 +127,13 @@ def parts(home: Home) -> list[psutil.Process]:
 
 def endpoint(home: Home) -> str:
     """A trained linear learner, served."""
+    endpoint = deploy(trained(home))
+    endpoint.wait(quiet=True)
+    return endpoint.name
+
+
+def trained(home: Home) -> TrainingJob:
+    """A linear learner of the platform's, trained."""
     connection = connect(home.root)
     random = np.random.default_rng(0)
     features = random.normal(size=(2000, COLUMNS)).astype(np.float32)
@@ -137,9 +145,7 @@ def endpoint(home: Home) -> str:
         epochs=2,
         connection=connection,
     )
-    endpoint = deploy(job.wait(quiet=True))
-    endpoint.wait(quiet=True)
-    return endpoint.name
+    return job.wait(quiet=True)
 
 
 def signed(
@@ -154,7 +160,7 @@ def signed(
 
 
 @contextmanager
-def _echo() -> Iterator[str]:
+def echoing() -> Iterator[str]:
     """A bare echo server's URL."""
     command = [sys.executable, "-c", ECHO]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
