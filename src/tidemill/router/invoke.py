@@ -228,6 +228,8 @@ class Invocation(Exchange):
         answer = answers.prediction(content_type, self.variant, attributes, body, extra)
         self._write(answer)
         self._count(status, model)
+        if trail:
+            self._pass(trail, status)
         if self.live is not None and self.live.tap is not None:
             self.offer(self.live.tap, content_type, body)
 
@@ -249,6 +251,11 @@ class Invocation(Exchange):
         else:
             self.live.meter.add(status, model, perf_counter() - self.began - model)
 
+    def _pass(self, trail: bytes, status: int) -> None:
+        """Tell the meter which of several containers had the request."""
+        if self.live is not None:
+            self.live.meter.passed(trail, status)
+
     def fail(self, status: int, code: str, message: str) -> None:
         if self.live is not None:
             self.live.meter.refuse(status)
@@ -266,6 +273,7 @@ class Invocation(Exchange):
         if code:
             self.fail(status, code.decode("latin-1"), body.decode("utf-8", "replace"))
         else:
+            self._pass(trail, status)
             self._model_error(status, body, answerer(trail))
 
     def _model_error(self, status: int, body: bytes, container: str = PRIMARY) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tidemill.router.latency import NANOSECOND, Latency
 from tidemill.router.tally import Tally
+from tidemill.router.trail import microseconds
 from tidemill.spec import meters as spec
 from tidemill.stats.quantiles import PER_LOG
 
@@ -22,7 +23,32 @@ WRITE_SECONDS = 1.0
 FORGET_SECONDS = 3600.0
 """So long counts of a variant are kept that no route names any more: control has read them then."""
 
+MOST_STEPS = 60
+"""Names of containers that a variant may have had, in all its configs."""
+
 _LOG = logging.getLogger(__name__)
+
+
+class Step:
+    """Of one container of several."""
+
+    __slots__ = ("errors_4xx", "errors_5xx", "latency", "requests")
+
+    def __init__(self, told: spec.Step) -> None:
+        self.requests = told.requests
+        self.errors_4xx = told.errors_4xx
+        self.errors_5xx = told.errors_5xx
+        self.latency = Latency(told.latency)
+
+    def add(self, status: int, micros: float) -> None:
+        """A request that it answered with this status."""
+        self.requests += 1
+        self.errors_4xx += 400 <= status < 500
+        self.errors_5xx += status >= 500
+        self.latency.add(micros / 1e6)
+
+    def told(self) -> spec.Step:
+        return spec.Step(self.requests, self.errors_4xx, self.errors_5xx, self.latency.told())
 
 
 class Meter:
@@ -46,6 +72,7 @@ class Meter:
         "replicas",
         "requests",
         "setup",
+        "steps",
         "under_way",
     )
 
@@ -60,6 +87,7 @@ class Meter:
         self.model = Latency(told.model)
         self.overhead = Latency(told.overhead)
         self.setup = Latency(told.setup)
+        self.steps = {name: Step(step) for name, step in told.steps.items()}
         self.replicas = told.replicas
         self.under_way = 0
         self.left = 0.0  # monotonic seconds when the last route left it, or 0
@@ -86,6 +114,18 @@ class Meter:
             self.errors_4xx += 1
         else:
             self.errors_5xx += 1
+
+    def passed(self, trail: bytes, status: int) -> None:
+        """Which of several containers had the request, and how long (``router.trail``)."""
+        times = microseconds(trail)
+        last = len(times)
+        for place, (name, micros) in enumerate(times.items(), 1):
+            step = self.steps.get(name)
+            if step is None:
+                if len(self.steps) >= MOST_STEPS:
+                    continue
+                step = self.steps[name] = Step(spec.Step())
+            step.add(status if place == last else 200, micros)
 
     def _wrong(self, status: int) -> None:
         if 200 <= status < 300:
@@ -127,6 +167,7 @@ class Meter:
             model=self.model.told(),
             overhead=self.overhead.told(),
             setup=self.setup.told(),
+            steps={name: step.told() for name, step in self.steps.items()},
             under_way=self.under_way,
             replicas=self.replicas,
             is_routed=not self.left,

@@ -26,6 +26,18 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What one container of several has been asked, ever. latency: how long it had requests, the
+    other ones of their turn included
+    """
+
+    requests: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    latency: Latency = field(default_factory=Latency)
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """All that one variant has been asked, ever; counts only grow.
 
@@ -34,7 +46,8 @@ class Counted:
     config: of the fleet that was asked, while an update had the variant in two · lost: copies of
     requests that were not made, for the shadow had no room · setup: how long requests have waited
     for the first replica of a serverless variant · is_shadow: it gets copies only
-    is_asynchronous: its requests come from a queue
+    is_asynchronous: its requests come from a queue · steps: of its containers, where they are
+    several, by name
     """
 
     region: str
@@ -55,6 +68,7 @@ class Counted:
     is_shadow: bool = False
     is_asynchronous: bool = False
     setup: Latency = field(default_factory=Latency)
+    steps: Mapping[str, Step] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -144,8 +158,13 @@ def _counted(document: dict[str, Any]) -> Counted:
             "model": _latency(document["model"]),
             "overhead": _latency(document["overhead"]),
             "setup": _latency(document["setup"]) if "setup" in document else Latency(),
+            "steps": {name: _step(s) for name, s in document.get("steps", {}).items()},
         }
     )
+
+
+def _step(document: dict[str, Any]) -> Step:
+    return Step(**{**document, "latency": _latency(document["latency"])})
 
 
 def _tally(document: dict[str, Any]) -> Tally:

@@ -6,7 +6,7 @@ import pytest
 
 from tidemill.control.plan.metering import concurrency, idle, since
 from tidemill.router.meter import Meters
-from tidemill.spec.meters import Counted
+from tidemill.spec.meters import Counted, from_json
 from tidemill.stats.summary import Summary
 
 KEY = ("us-east-1", "mill", "AllTraffic")
@@ -74,6 +74,30 @@ def test_silence_is_told_as_zero() -> None:
     assert told == {"Invocations": Summary(), "InvocationsPerInstance": Summary()}
     series, summary = concurrency(counted)
     assert (series.name, summary.mean) == ("ConcurrentRequestsPerModel", 1.5)
+
+
+def test_each_of_several_containers_has_metrics_of_its_own() -> None:
+    meters = Meters()
+    meter = meters.of(*KEY, 1)
+    for status, trail in ((200, b"a=500;b=100"), (400, b"a=500"), (500, b"a=500;b=300")):
+        meter.add(status, 0.001, 0.001)
+        meter.passed(trail, status)
+    before = snapshot(meters)
+    told: dict[str, dict[str, Summary]] = {}
+    for series, summary in since(None, before):
+        name = dict(series.dimensions).get("ContainerName", "")
+        told.setdefault(name, {})[series.name] = summary
+    assert sorted(told) == ["", "a", "b"]
+    first, second = told["a"], told["b"]
+    assert (first["Invocations"].total, second["Invocations"].total) == (3, 2)
+    assert (first["Invocation4XXErrors"].total, first["Invocation5XXErrors"].total) == (1, 0)
+    assert (second["Invocation4XXErrors"].total, second["Invocation5XXErrors"].total) == (0, 1)
+    assert second["ContainerLatency"].mean == pytest.approx(200, rel=0.001)
+    assert "ContainerLatency" not in told[""]
+    written = meters.told()
+    assert from_json(written.to_json()) == written
+    meter.passed(b"a=1;b;c=x;=;;d=" + b"9" * 20, 200)
+    assert {s.name for s, _ in since(before, snapshot(meters))} == set()  # no request, no metrics
 
 
 def test_requests_to_a_fleet_are_those_of_its_variant_too() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tidemill.spec.meters import Counted, Key, Latency
+from tidemill.spec.meters import Counted, Key, Latency, Step
 from tidemill.stats.quantiles import Sketch
 from tidemill.stats.summary import Summary
 from tidemill.store.metrics import Series
@@ -19,18 +19,23 @@ Found = tuple[Series, Summary]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Names the metrics of one variant. config: of one of its fleets alone, or empty"""
+    """Names the metrics of one variant. config: of one of its fleets alone, or empty
+    container: of its containers that alone, or empty
+    """
 
     region: str
     endpoint: str
     name: str
     config: str = ""
+    container: str = ""
 
     def series(self, name: str, unit: str = "None", namespace: str = NAMESPACE) -> Series:
         """The metric of that name."""
         dimensions = {"EndpointName": self.endpoint, "VariantName": self.name}
         if self.config:
             dimensions["EndpointConfigName"] = self.config
+        if self.container:
+            dimensions["ContainerName"] = self.container
         return Series.of(self.region, namespace, name, dimensions, unit)
 
 
@@ -46,6 +51,7 @@ def since(before: Counted | None, now: Counted) -> Iterator[Found]:
     for variant in _names(now):
         if now.requests > before.requests:
             yield from _since(variant, before, now)
+            yield from _by_container(variant, before, now)
         if now.setup.count > before.setup.count:
             setup = latency(before.setup, now.setup)
             yield variant.series("ModelSetupTime", MICROSECONDS), setup
@@ -84,6 +90,26 @@ def _since(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:
         is_told = name == "ModelLatency" or not now.is_asynchronous
         if is_told and later.count > earlier.count:
             yield variant.series(name, MICROSECONDS), latency(earlier, later)
+
+
+def _by_container(variant: Variant, before: Counted, now: Counted) -> Iterator[Found]:
+    """What each of several containers has had of the requests."""
+    for name, later in now.steps.items():
+        earlier = before.steps.get(name, Step())
+        requests = later.requests - earlier.requests
+        if not requests:
+            continue
+        mine = replace(variant, container=name)
+        yield mine.series("Invocations"), Summary.told(requests, requests, 1, 1)
+        for metric, errors in (
+            ("Invocation4XXErrors", later.errors_4xx - earlier.errors_4xx),
+            ("Invocation5XXErrors", later.errors_5xx - earlier.errors_5xx),
+        ):
+            yield mine.series(metric), Summary.of([0.0, 1.0], [requests - errors, errors])
+        yield (
+            mine.series("ContainerLatency", MICROSECONDS),
+            latency(earlier.latency, later.latency),
+        )
 
 
 def idle(now: Counted) -> Iterator[Found]:
