@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidemill.control import endpoint_config, model, servable, serverless
+from tidemill.control import endpoint_config, learning, model, servable, serverless
 from tidemill.control.plan import fleet as plan
 from tidemill.control.plan import rollout
 from tidemill.control.verbs import Verbs
@@ -161,6 +161,7 @@ def task(row: Row, state: plan.EndpointState, id: str, home: Home) -> dict[str, 
         "timeout": variant.timeout,
         "containers": [asdict(container) for container in variant.containers],
         "execution": variant.execution,
+        "learning": str(learning.place(state, variant.name, replica.generation)),
         "socket": str(socket_of(row, id, home)),
         "buckets": str(home.buckets),
         "wake": str(home.socket("control")),

@@ -86,7 +86,8 @@ class Errand:
 
     def deliver(self, status: int, head: bytes, body: bytes) -> None:
         if status == 200:
-            self._end(Told(body))
+            is_learner = _MARK in body  # an update may have put one there that only predicts
+            self._end(Told(body) if is_learner else _NOT_TAKEN)
             return
         message = body.decode("utf-8", "replace")[: refusals.LONGEST_ORIGINAL]
         self._end(Told(b"", *_CODES.get(status, (500, "InternalFailure")), message))
@@ -113,6 +114,10 @@ class Errand:
             tell(told)
 
 
+_MARK = b'"Version"'
+_NOT_TAKEN = Told(
+    b"", 503, "ServiceUnavailable", "The endpoint does not learn any more. Look at it."
+)
 _CODES = {
     400: (400, "ValidationError"),
     415: (400, "ValidationError"),

@@ -42,6 +42,11 @@ class Answered(NamedTuple):
     labels: Sequence[Any] | None
 
 
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether it is asked for, be it in the right words or not."""
+    return _WORDS.get(environment.get(LEARN, "").strip().lower(), True)
+
+
 def wanted(environment: Mapping[str, str]) -> Learning | None:
     """What the Environment asks for; None where nothing is to be learned. Raises Invalid.
 

@@ -88,6 +88,7 @@ def _taking(state: EndpointState, fleet: Fleet, share: float) -> Iterator[Varian
             variant.multi_model,
             variant.shadow,
             variant.max_concurrency,
+            variant.learns,
         )
 
 

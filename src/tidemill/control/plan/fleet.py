@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from tidemill.spec import async_inference, serverless
+from tidemill.spec import async_inference, learning, serverless
 from tidemill.spec import capture as data_capture
 from tidemill.spec.async_inference import AsyncInference
 from tidemill.spec.capture import Capture
@@ -68,6 +68,11 @@ class Deployed:
     def multi_model(self) -> bool:
         """Whether each request must name a model."""
         return any(one.mode == MULTI for one in self.containers)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it takes feedback; its replicas tell if it can not."""
+        return learning.is_wanted(self.environment) and not self.shadow
 
     @property
     def max_concurrency(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tidemill.control import endpoint
+from tidemill.control import endpoint, learning
 from tidemill.control.plan import endpoint as plan
 from tidemill.control.plan import fleet
 from tidemill.control.plan.step import Seen, Step, Stop
@@ -68,6 +68,8 @@ def advance(
     for id in old.replicas.keys() - state.replicas.keys():
         # Its log stays for whoever asks why it went.
         shutil.rmtree(WorkerHome(_place(state, id)).model, ignore_errors=True)
+    for place in learning.done_with(old, state):
+        shutil.rmtree(place, ignore_errors=True)
     changed = (row.status, old) != (step.status, state)
     return replace(step, state=state, changed=changed)
 

@@ -22,6 +22,7 @@ from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
 from tidemill.workers.serve.choose import choose
+from tidemill.workers.serve.learning.learner import Learner
 from tidemill.workers.serve.server import Server, listen
 from tidemill.workers.serve.shelf import Shelf
 
@@ -75,6 +76,8 @@ def _serve(
     desk.ready(text(where))
     print(f"Serving {said} on {text(where)}", flush=True)
     server.run()
+    if isinstance(answers, Learner):
+        answers.close()
     if isinstance(where, Unix):
         Path(where.path).unlink(missing_ok=True)
 

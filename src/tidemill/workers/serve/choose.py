@@ -9,6 +9,7 @@ from typing import Any
 
 from tidemill.algorithms.base import Declaration
 from tidemill.spec.home import WorkerHome
+from tidemill.spec.learning import is_wanted
 from tidemill.spec.model import DIRECT, MULTI, Container, names
 from tidemill.spec.route import TIMEOUT
 from tidemill.storage.bucket import Buckets
@@ -16,6 +17,7 @@ from tidemill.workers.serve.answers import DEFAULT_ACCEPT, Answering, Answers
 from tidemill.workers.serve.by_row import by_row
 from tidemill.workers.serve.chain import Chain
 from tidemill.workers.serve.direct import Direct
+from tidemill.workers.serve.learning.learner import learner
 from tidemill.workers.serve.model import open_model
 from tidemill.workers.serve.shelf import Shelf
 from tidemill.workers.serve.shelved import shelved
@@ -45,6 +47,8 @@ def choose(
     Raises NotFound, or Invalid for an artifact that is damaged or of another algorithm.
     """
     wanted = containers(task)
+    if any(is_wanted(container.environment) for container in wanted):
+        return learner(home, buckets, task, wanted, complain)
     if wanted[0].mode == MULTI:
         timeout = float(task.get("timeout", TIMEOUT))
         return shelved(home, buckets, wanted[0], timeout, complain, ring)

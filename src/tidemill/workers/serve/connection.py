@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tidemill.errors import InvalidData
 from tidemill.spec.frame import (
+    FEEDBACK,
     HEADER,
     LENT,
     MORE,
@@ -28,6 +29,7 @@ PIECE = 256 << 10
 """Bytes taken from the socket at a time: some hundred small requests."""
 LARGEST_FRAME = (1 << 30) + (1 << 17)
 """The largest input of an asynchronous request, with its head."""
+_ASKS = frozenset({REQUEST, FEEDBACK})
 _OF_STREAMS = frozenset({STREAM, MORE, STOP})
 MOST_UNSENT = 8 << 20
 """Bytes of answers that may wait for a slow reader before no more is read from it."""
@@ -72,7 +74,7 @@ class Connection:
         self.about_streams += [
             f if f.place != LENT else self._inline(f) for f in frames if f.kind in _OF_STREAMS
         ]
-        requests = [frame for frame in frames if frame.kind == REQUEST]
+        requests = [frame for frame in frames if frame.kind in _ASKS]
         return [f if f.place != LENT else self._inline(f) for f in requests]
 
     def _reply(self, frame: Frame) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,20 @@ from typing import Any
 import orjson
 
 from tidemill.data import content_type as types
-from tidemill.errors import TidemillError, UnsupportedType
+from tidemill.errors import Invalid, TidemillError, UnsupportedType, amount
 from tidemill.spec.frame import FEEDBACK, Frame
 from tidemill.spec.home import WorkerHome
-from tidemill.spec.learning import STATUS, read_head
-from tidemill.workers.serve.answers import Answer, Answers
+from tidemill.spec.learning import LEARN, STATUS, read_head, wanted
+from tidemill.spec.model import SINGLE, Container
+from tidemill.storage import uri
+from tidemill.storage.bucket import Buckets
+from tidemill.workers.serve.answers import DEFAULT_ACCEPT, Answer, Answers
 from tidemill.workers.serve.learning import log, rows
 from tidemill.workers.serve.learning.follower import Follower
 from tidemill.workers.serve.learning.intake import Intake
-from tidemill.workers.serve.learning.opened import open_artifact
+from tidemill.workers.serve.learning.opened import Opened, able, open_artifact
 from tidemill.workers.serve.learning.places import Places
+from tidemill.workers.serve.model import open_model
 
 LONGEST_LOG = 16 << 20
 MOST_WAITING = 64 << 20
@@ -32,15 +36,20 @@ _TEXT = b"text/plain; charset=utf-8\n"
 class Learner:
     """Answers requests and takes feedback; ``close`` it at the end.
 
-    Swaps to a new version between two turns, by taking another reference. complain: is given what
-    only we can have caused
+    Swaps to a new version between two turns, by taking another reference. accept: for requests
+    without one, as ``Answers`` has it · complain: is given what only we can have caused
     """
 
     def __init__(
-        self, home: WorkerHome, task: Mapping[str, Any], complain: Callable[[str], None]
+        self,
+        home: WorkerHome,
+        task: Mapping[str, Any],
+        opened: Opened,
+        accept: str,
+        complain: Callable[[str], None],
     ) -> None:
-        opened = open_artifact(task["image"], home.model, task["model_uri"])
         self._declaration, self._complain = opened.declaration, complain
+        self._accept = accept
         places = Places(Path(task["learning"]))
         self._intake = Intake(opened.declaration, opened.algorithm, opened.model)
         self._logs, self._replica = places.logs, task["replica"]
@@ -59,6 +68,12 @@ class Learner:
         answers = iter(self._answers(asked) if asked else ())
         return [self._take(f) if f.kind == FEEDBACK else next(answers) for f in frames]
 
+    def stream(self, frame: Frame) -> Iterator[Answer]:
+        """An answer in parts, by the version that is the newest at its beginning."""
+        if self._follower.newest is not self._version:
+            self._use()
+        return self._answers.stream(frame)
+
     def close(self) -> None:
         """Let go of the log, for others to learn from."""
         self._log.close()
@@ -67,7 +82,7 @@ class Learner:
     def _use(self) -> None:
         """Answer by the newest version from now on."""
         self._version = version = self._follower.newest
-        self._answers = Answers(version.model, self._declaration, self._complain)
+        self._answers = Answers(version.model, self._declaration, self._complain, self._accept)
         self._waiting = sum(self._waiting_by_log(f"{self._replica}.").values())
 
     def _waiting_by_log(self, prefix: str = "") -> dict[str, int]:
@@ -125,6 +140,35 @@ class Learner:
             "LatestVersion": {name.title(): one for name, one in about.latest.items()},
         }
         return {**said, "LastRefusal": about.reason} if about.reason else said
+
+
+def learner(
+    home: WorkerHome,
+    buckets: Buckets,
+    task: Mapping[str, Any],
+    containers: Sequence[Container],
+    complain: Callable[[str], None],
+) -> tuple[Learner, str]:
+    """Who answers and learns, and what is served, in words.
+
+    Raises Invalid where this model can not learn, NotFound where it is not there.
+    """
+    container = containers[0]
+    settings = [wanted(one.environment) for one in containers]
+    if len(containers) > 1 or container.mode != SINGLE:
+        raise Invalid(
+            f"{LEARN}: a model of one container, with one artifact",
+            got=f"{amount(len(containers), 'container')} in mode {container.mode}",
+            do=f"Deploy the model that is to learn alone, or take {LEARN} out.",
+        )
+    if settings[0] is not None and settings[0].output:
+        buckets.require(uri.parse(settings[0].output)[0])
+    able(container.image)
+    open_model(home.model, buckets, container.model_uri, container.image)
+    opened = open_artifact(container.image, home.model, str(container.model_uri))
+    said = f"{opened.declaration.title} from {container.model_uri}, which learns,"
+    accept = container.environment.get(DEFAULT_ACCEPT, "")
+    return Learner(home, task, opened, accept, complain), said
 
 
 def _too_much(waiting: int) -> str:

@@ -34,19 +34,25 @@ class Opened:
         return export(from_bytes(self.declaration.model, model)) if export else {}
 
 
+def able(image: str) -> Declaration:
+    """The algorithm of an image; raises Invalid where it does not learn while it serves."""
+    declaration = registry.declaration(image)
+    if declaration.learns is None:
+        names = [n for n in registry.names() if registry.declaration(n).learns is not None]
+        raise Invalid(
+            f"{LEARN}: an algorithm that learns while it serves ({', '.join(names)})",
+            got=declaration.name,
+            do=f"Take {LEARN} out of the container's Environment, or train one of these.",
+        )
+    return declaration
+
+
 def open_artifact(image: str, directory: Path, place: str) -> Opened:
     """What an unpacked artifact holds. place: its URI, for errors
 
     Raises Invalid where the algorithm does not learn while it serves, or the artifact has no state.
     """
-    declaration = registry.declaration(image)
-    if declaration.learns is None:
-        able = [n for n in registry.names() if registry.declaration(n).learns is not None]
-        raise Invalid(
-            f"{LEARN}: an algorithm that learns while it serves ({', '.join(able)})",
-            got=declaration.name,
-            do=f"Take {LEARN} out of the container's Environment, or train one of these.",
-        )
+    declaration = able(image)
     model = artifact.read_model(declaration, directory, place)
     if not (directory / archive.MANIFEST).exists():
         raise Invalid(
