@@ -72,11 +72,14 @@ class Queued:
     def deliver(self, status: int, head: bytes, body: bytes) -> None:
         model = perf_counter() - self.sent
         self._count(status, model)
+        kind, _, rest = head.partition(b"\n")
+        trail = rest.partition(b"\n")[2].partition(b"\n")[0]
+        if trail and self.live is not None:
+            self.live.meter.passed(trail, status)
         if status >= 400:
-            said, trail = body.decode("utf-8", "replace"), head.split(b"\n", 2)[2:]
-            self._end(Outcome(refused(status, said, answerer(b"".join(trail)))))
+            said = body.decode("utf-8", "replace")
+            self._end(Outcome(refused(status, said, answerer(trail))))
             return
-        kind = head.partition(b"\n")[0]
         self._end(Outcome(content_type=kind.decode("latin-1"), answer=body))
         if self.live is not None and self.live.tap is not None:
             self.offer(self.live.tap, kind, body)
