@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import statistics
 import subprocess
 import sys
@@ -18,11 +19,14 @@ import psutil
 
 from bench.measure import Row, write
 from tidemill.app import server
+from tidemill.app.control_plane import IDLE_VARIABLE
 from tidemill.sdk.connection import Connection, connect
 from tidemill.sdk.naming import fresh_name
 from tidemill.spec.home import Home
 
 REPEATS = 5
+IDLE_SECONDS = 1.0
+"""Of serverless endpoints, in this platform."""
 POLL_SECONDS = 0.005
 IMAGE = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1"
 STATEMENTS = ("pass", "import tidemill", "import boto3", "import sklearn", "import sagemaker")
@@ -30,6 +34,7 @@ STATEMENTS = ("pass", "import tidemill", "import boto3", "import sklearn", "impo
 
 def main() -> None:
     """Measure and write the table."""
+    os.environ[IDLE_VARIABLE] = str(IDLE_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         ups, downs = _ups_and_downs(home)
@@ -38,6 +43,7 @@ def main() -> None:
             memory = {n: psutil.Process(p.pid).memory_info().rss for n, p in platform.parts.items()}
             connection = connect(home.root)
             jobs, endpoints = _jobs(connection), _endpoints(connection)
+            first = _first_answers(connection)
         finally:
             server.stop(home)
     megabytes = {f"{name} MB": round(size / 1e6, 1) for name, size in memory.items()}
@@ -48,6 +54,7 @@ def main() -> None:
             _row("platform down", downs),
             _row("create_training_job to Completed, 10 rows", jobs),
             _row("create_endpoint to InService", endpoints),
+            _row("serverless, from zero: request to answer", first),
             *(_row("fresh interpreter", _imports(s), system=s) for s in STATEMENTS),
         ],
     )
@@ -129,6 +136,30 @@ def _endpoint(sagemaker: Any) -> None:
     name = fresh_name("tiny")
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="tiny")
     _until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"], "InService")
+
+
+def _first_answers(connection: Connection) -> list[float]:
+    """Of a serverless endpoint without a replica."""
+    sagemaker, runtime = connection.client("sagemaker"), connection.client("sagemaker-runtime")
+    bounds = {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
+    variant = {"VariantName": "all", "ModelName": "tiny", "ServerlessConfig": bounds}
+    sagemaker.create_endpoint_config(EndpointConfigName="rare", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="rare", EndpointConfigName="rare")
+    _until(lambda: sagemaker.describe_endpoint(EndpointName="rare")["EndpointStatus"], "InService")
+
+    def ask() -> None:
+        runtime.invoke_endpoint(EndpointName="rare", ContentType="text/csv", Body=b"1,2\n")
+
+    def count() -> str:
+        told = sagemaker.describe_endpoint(EndpointName="rare")
+        return str(told["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    seconds = []
+    for _ in range(2 * REPEATS):
+        time.sleep(IDLE_SECONDS)  # what has come up is written down after it has answered
+        _until(count, "0")
+        seconds.append(_timed(ask))
+    return seconds
 
 
 def _until(look: Callable[[], str], wanted: str) -> None:

@@ -190,6 +190,18 @@ def test_beside_instances_nothing_is_throttled_and_they_take_what_comes(tmp_path
     run(tmp_path, work)
 
 
+def test_it_is_ready_for_requests_without_a_replica(tmp_path: Path) -> None:
+    table(tmp_path, cold())
+
+    async def work(fleet: Fleet, clock: Clock) -> None:
+        assert fleet.is_up(REGION, "e")
+        assert fleet.is_up(REGION, "e", "v")
+        assert not fleet.is_up(REGION, "e", "other")
+        assert not fleet.is_up(REGION, "unknown")
+
+    run(tmp_path, work)
+
+
 def test_peaks_are_forgotten_after_a_while() -> None:
     [demand] = [Demands().of(endpoint(cold()))]
     assert demand is not None

@@ -95,9 +95,12 @@ class Fleet:
         return [route for route in routes if route.asynchronous is not None]
 
     def is_up(self, region: str, endpoint: str, variant: str = "") -> bool:
-        """Whether any replica is there that could answer, be it busy."""
+        """Whether any replica is there that could answer, be it busy; or comes when it is asked."""
         live = self._find((region, endpoint))
-        return live is not None and live.is_up(variant)
+        if live is None:
+            return False
+        comes = live.demand is not None and bool(live.variants(variant))
+        return comes or live.is_up(variant)
 
     def longest_body(self, endpoint: str) -> int:
         """The most bytes that any route of this name takes, before it is known who asks."""
