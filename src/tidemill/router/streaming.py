@@ -167,6 +167,8 @@ class StreamedInvocation(Invocation, Parted):
         if self.live is not None and self.live.tap is not None and self.live.tap.draws():
             self._copy = []
         extra = answers.timing(perf_counter() - self.sent, self.sent - self.began)
+        if self.live is not None and self.live.recall is not None:
+            extra += self._remember(self.live.recall)
         if not self._is_plain:
             extra += b"Transfer-Encoding: chunked\r\n"
         if not self.request.keep_alive:
