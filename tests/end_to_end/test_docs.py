@@ -25,6 +25,7 @@ PAGES = [
     "how-to/several-models.md",
     "how-to/serverless-endpoints.md",
     "how-to/shadow-test.md",
+    "how-to/stream-answers.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
