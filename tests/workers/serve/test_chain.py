@@ -15,7 +15,7 @@ from tests.workers.serve.test_answers import NPY, TENSORS, body_of
 from tidemill import registry
 from tidemill.algorithms.linear_learner.model import LinearModel
 from tidemill.spec.frame import REQUEST, STREAM, Frame
-from tidemill.workers.serve.answers import Answer, Answering, Answers
+from tidemill.workers.serve.answers import Answer, Answering, Answers, streamed
 from tidemill.workers.serve.chain import Chain
 
 ROWS = [[1.0, 2.0, 3.0, 4.0], [0.0, 7.5, 9.0, 0.5], [0.0, 1.0, 0.0, 0.0]]
@@ -141,6 +141,23 @@ def test_custom_attributes_and_the_target_go_to_every_container() -> None:
     [answer] = chain([Frame(STREAM, 1, 0, b"t\nx/y\nmine\nmodel", b"body")])
     assert heads == [b"t\n\nmine\nmodel", b"x/1\n\nmine\nmodel", b"x/2\nx/y\nnew\nmodel"]
     assert answer.head.split(b"\n")[:2] == [b"x/3", b""]
+
+
+def test_parts_of_an_answer_are_together_the_answer() -> None:
+    chain = Chain({"a": answers("pca", CSV), "b": answers("kmeans")})
+    many = frame(body_of(ROWS * 3000, CSV), accept=CSV)
+    parts = streamed(chain, many)
+    assert parts is not None
+    found = list(parts)
+    assert len(found) > 1
+    assert {part.head.split(b";")[1] for part in found} == {b"b=0"}
+    [whole] = chain([many])
+    assert b"".join(part.body for part in found) == whole.body
+    for wrong, container in ((b"1,2\n", b"a"), (b"", b"a")):
+        [refusal] = streamed(chain, frame(wrong)) or ()
+        assert (refusal.status, refusal.head.split(b"\n")[2][:1]) == (400, container)
+    plain = Chain({"a": answers("pca", CSV), "b": lambda frames: answers("kmeans")(frames)})
+    assert streamed(plain, many) is None
 
 
 def test_the_open_inference_protocol_asks_one_model() -> None:

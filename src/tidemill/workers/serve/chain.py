@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from time import perf_counter
 
 from tidemill.data import content_type as types
 from tidemill.spec.frame import REQUEST, Frame
-from tidemill.workers.serve.answers import Answer, Answering
+from tidemill.workers.serve.answers import Answer, Answering, Streaming, streamed
 
 _TYPE, _ACCEPT, _ATTRIBUTES, _TARGET = range(4)
 
@@ -26,33 +26,53 @@ class Chain:
     def __init__(
         self, containers: Mapping[str, Answering], clock: Callable[[], float] = perf_counter
     ) -> None:
-        self._containers, self._clock = list(containers.items()), clock
+        *self._before, (self._name, self._last) = containers.items()
+        self._clock = clock
 
     def __call__(self, frames: Sequence[Frame]) -> list[Answer]:
         """An answer for each request frame, in their order; never raises."""
+        found, asked, trail = self._until_last(frames)
+        if asked:
+            began = self._clock()
+            answers = self._last(list(asked.values()))
+            trail = joined(trail, self._name, self._clock() - began)
+            pairs = zip(asked, answers, strict=True)
+            found |= {index: passed(answer, trail) for index, answer in pairs}
+        return [found[index] for index in range(len(frames))]
+
+    def stream(self, frame: Frame) -> Iterator[Answer] | None:
+        """The answer in parts, where the last container can give it so; the others answer whole."""
+        if not isinstance(self._last, Streaming):
+            return None
+        found, asked, trail = self._until_last([frame])
+        if found:
+            return iter(found.values())
+        trail = joined(trail, self._name, 0.0)  # it has yet to begin
+        parts = streamed(self._last, asked[0]) or self._last([asked[0]])
+        return (passed(part, trail) for part in parts)
+
+    def _until_last(
+        self, frames: Sequence[Frame]
+    ) -> tuple[dict[int, Answer], dict[int, Frame], bytes]:
+        """Refusals on the way to the last container, the requests that come to it, by their places,
+        and the containers that all these have been through.
+        """
         found: dict[int, Answer] = {}
         asked: dict[int, Frame] = {}
         for index, frame in enumerate(frames):
-            if _is_of_protocol(frame.head):
+            if frame.head.startswith(_PROTOCOL):
                 found[index] = _NOT_OF_PROTOCOL
             else:
-                asked[index] = frame
-        wanted = {index: _lines(frame.head)[_ACCEPT] for index, frame in asked.items()}
+                asked[index] = _to(frame, b"")
         trail = b""
-        for place, (name, answering) in enumerate(self._containers, 1):
-            is_last = place == len(self._containers)
+        for name, answering in self._before:
             began = self._clock()
-            questions = [_to(f, wanted[i] if is_last else b"") for i, f in asked.items()]
-            answers = answering(questions) if questions else []
+            answers = answering(list(asked.values())) if asked else ()
             trail = joined(trail, name, self._clock() - began)
             pairs = list(zip(asked.items(), answers, strict=True))
-            asked = {}
-            for (index, frame), answer in pairs:
-                if is_last or answer.status != HTTPStatus.OK:
-                    found[index] = passed(answer, trail)
-                else:
-                    asked[index] = _next(frame, answer)
-        return [found[index] for index in range(len(frames))]
+            found |= {i: passed(a, trail) for (i, _), a in pairs if a.status != HTTPStatus.OK}
+            asked = {i: _next(f, a) for (i, f), a in pairs if a.status == HTTPStatus.OK}
+        return found, {i: _to(f, _lines(frames[i].head)[_ACCEPT]) for i, f in asked.items()}, trail
 
 
 def joined(trail: bytes, name: str, seconds: float) -> bytes:
@@ -91,13 +111,10 @@ def _lines(head: bytes) -> list[bytes]:
     return lines + [b""] * (_TARGET + 1 - len(lines))
 
 
+_PROTOCOL = types.TENSORS.encode()
 _NOT_OF_PROTOCOL = Answer(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     b"text/plain; charset=utf-8\n",
     b"The Open Inference Protocol asks one model by the names of its tensors; this endpoint has a "
     b"pipeline of several. Use InvokeEndpoint.",
 )
-
-
-def _is_of_protocol(head: bytes) -> bool:
-    return head.startswith(types.TENSORS.encode())
