@@ -94,15 +94,16 @@ class Answers:
             yield from self([frame])
             return
         form, seam, batch = opened
-        head, is_first = form.media.encode() + b"\n", True
+        head, asked = form.media.encode() + b"\n", [frame]
+        del frame, opened  # no more is kept while the reader is slow than what is yet to be told
         by_row = bool(getattr(self._model, "row_by_row", False))
         try:
             for body in in_parts(form, seam, batch, self._predict, row_by_row=by_row):
+                asked.clear()
                 yield Answer(HTTPStatus.OK, head, body)
-                is_first = False
         except Exception as error:
-            if is_first:
-                yield from self([frame])
+            if asked:
+                yield from self(asked)
             else:
                 yield self._failed(error)
 
