@@ -26,6 +26,26 @@ def test_vectors_and_numbers_come_back_as_rows(media: str, rows: int) -> None:
         np.testing.assert_array_equal(found, column.reshape(rows, -1))
 
 
+def test_records_of_one_length_may_differ() -> None:
+    alike, _ = answer.encode({"projection": TABLE}, types.RECORDIO)
+    others, _ = answer.encode({"topic_mixture": TABLE[:, :1]}, types.RECORDIO)
+    size = len(alike) // 3
+    more = answer.encode({"projection": TABLE[:, :1]}, types.RECORDIO)[0]
+    assert len(request.decode(alike * 2, types.RECORDIO)) == 6
+    for odd in (alike + more, alike[:size] + others):
+        with pytest.raises(InvalidData):  # rows of two widths
+            request.decode(odd, types.RECORDIO)
+    renamed = alike.replace(b"projection", b"prediction")
+    for odd in (alike + renamed, renamed + alike, alike[:-1], alike + b"\0"):
+        with pytest.raises(InvalidData):
+            request.decode(odd, types.RECORDIO)
+    score, _ = answer.encode({"score": TABLE[:, 0]}, types.RECORDIO)
+    mixed = answer.encode({"score": TABLE[:, 0].astype(np.float64)}, types.RECORDIO)[0] + score
+    np.testing.assert_array_equal(
+        request.decode(mixed, types.RECORDIO).features, np.tile(TABLE[:, :1], (2, 1))
+    )
+
+
 @pytest.mark.parametrize("media", MEDIAS)
 def test_an_answer_of_several_members_is_no_request(media: str) -> None:
     body, _ = answer.encode({"score": TABLE[:, 0], "predicted_label": TABLE[:, 1]}, media)

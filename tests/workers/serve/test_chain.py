@@ -154,7 +154,7 @@ def test_parts_of_an_answer_are_together_the_answer() -> None:
     [whole] = chain([many])
     assert b"".join(part.body for part in found) == whole.body
     for wrong, container in ((b"1,2\n", b"a"), (b"", b"a")):
-        [refusal] = streamed(chain, frame(wrong)) or ()
+        [refusal] = list(streamed(chain, frame(wrong)) or ())
         assert (refusal.status, refusal.head.split(b"\n")[2][:1]) == (400, container)
     plain = Chain({"a": answers("pca", CSV), "b": lambda frames: answers("kmeans")(frames)})
     assert streamed(plain, many) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
 
@@ -87,23 +88,42 @@ def passed(answer: Answer, trail: bytes) -> Answer:
     >>> passed(Answer(200, b"text/csv\\n", b"1\\n"), b"container-1=85").head
     b'text/csv\\n\\ncontainer-1=85'
     """
-    content_type, attributes = _lines(answer.head)[:2]
-    return Answer(answer.status, b"\n".join((content_type, attributes, trail)), answer.body)
+    return Answer(answer.status, _told(answer.head, trail), answer.body)
 
 
 def _to(frame: Frame, accept: bytes) -> Frame:
     """The request as a container gets it."""
-    lines = _lines(frame.head)
-    lines[_ACCEPT] = accept
-    return Frame(REQUEST, frame.id, 0, b"\n".join(lines), frame.body)
+    return Frame(REQUEST, frame.id, 0, _accepting(frame.head, accept), frame.body)
 
 
 def _next(frame: Frame, answer: Answer) -> Frame:
     """A container's answer as a request to the one after it."""
-    lines, said = _lines(frame.head), _lines(answer.head)
-    lines[_TYPE] = said[0]
-    lines[_ATTRIBUTES] = said[1] or lines[_ATTRIBUTES]
-    return Frame(REQUEST, frame.id, 0, b"\n".join(lines), answer.body)
+    return Frame(REQUEST, frame.id, 0, _asking(frame.head, answer.head), answer.body)
+
+
+# Heads are few: those of a turn are mostly alike.
+
+
+@lru_cache(maxsize=256)
+def _told(head: bytes, trail: bytes) -> bytes:
+    content_type, attributes = _lines(head)[:2]
+    return b"\n".join((content_type, attributes, trail))
+
+
+@lru_cache(maxsize=256)
+def _accepting(head: bytes, accept: bytes) -> bytes:
+    lines = _lines(head)
+    lines[_ACCEPT] = accept
+    return b"\n".join(lines)
+
+
+@lru_cache(maxsize=256)
+def _asking(head: bytes, said: bytes) -> bytes:
+    lines = _lines(head)
+    content_type, attributes = _lines(said)[:2]
+    lines[_TYPE] = content_type
+    lines[_ATTRIBUTES] = attributes or lines[_ATTRIBUTES]
+    return b"\n".join(lines)
 
 
 def _lines(head: bytes) -> list[bytes]:
