@@ -27,6 +27,7 @@ from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.health import Health
 from tidemill.control.metering import Metering, Usage
+from tidemill.control.provisioned import ProvisionedUse
 from tidemill.control.reconcile.duty import Duty
 from tidemill.control.reconcile.loop import Reconciler
 from tidemill.control.schedules import Schedules
@@ -64,6 +65,7 @@ def run(home: Home, account: str) -> None:
     duties = (
         Metering(home, metrics),
         Usage(verbs, metrics),
+        ProvisionedUse(verbs, home, metrics),
         Shelves(verbs, metrics),
         Alarms(verbs, metrics),
         Schedules(verbs),

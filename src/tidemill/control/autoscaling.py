@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 
 from tidemill.control import alarm, endpoint, scalable_target, scaling_activity, scaling_policy
 from tidemill.control.endpoint import Change
-from tidemill.control.scalable_target import Target, target
+from tidemill.control.scalable_target import COUNTED, DIMENSION, PROVISIONED, Target, target
 from tidemill.control.scaling_activity import Activity
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, TidemillError
@@ -90,7 +90,9 @@ class Autoscaling:
         if named is None:
             return
         served = self.verbs.store.get(endpoint.KIND, row.region, named[0])
-        if served is None or served.serial != state.endpoint:
+        told = _dimension(row)
+        counted = scalable_target.dimension(self.verbs, row.region, row.name) or told
+        if served is None or served.serial != state.endpoint or counted != told:
             scalable_target.deregister(self.verbs, row.region, row.name)
             return
         found = scalable_target.count(self.verbs, row.region, row.name)
@@ -124,10 +126,10 @@ class Autoscaling:
             return
         activity = Activity(
             str(uuid.uuid4()),
-            f"Setting desired instance count to {wanted}.",
+            f"Setting {_counted(row)} to {wanted}.",
             _cause(wishes, current, wanted),
             now,
-            message=f"Successfully set desired instance count to {wanted}. Waiting for change to "
+            message=f"Successfully set {_counted(row)} to {wanted}. Waiting for change to "
             "be fulfilled by sagemaker.",
         )
         doing = {"after": wanted, "revision": served.revision, "activity": asdict(activity)}
@@ -141,14 +143,14 @@ class Autoscaling:
         activity, wanted = Activity(**doing["activity"]), doing["after"]
         why = served.document["state"].get("failure")
         if count == wanted:
-            done = f"Successfully set desired instance count to {wanted}. "
+            done = f"Successfully set {_counted(row)} to {wanted}. "
             done += "Change successfully fulfilled by sagemaker."
             self._end(row, state, count, replace(activity, status="Successful", message=done), now)
         elif count != before:
             text = f"The count was set to {count} meanwhile."
             self._end(row, state, count, replace(activity, status="Overridden", message=text), now)
         elif why is not None and served.revision != doing["revision"]:
-            text = f"Failed to set desired instance count to {wanted}. Reason: {why}"
+            text = f"Failed to set {_counted(row)} to {wanted}. Reason: {why}"
             self._end(row, state, count, replace(activity, status="Failed", message=text), now)
         else:
             scaling_activity.record(self.verbs, row.region, row.name, activity)
@@ -156,13 +158,15 @@ class Autoscaling:
 
     def _ask(self, row: Row, state: Target, activity: Activity, wanted: int, now: float) -> None:
         name, variant = scalable_target.names(row.name) or ("", "")
-        changes = {variant: Change(variant, count=wanted)}
+        change = Change(variant, count=wanted)
+        if _dimension(row) == PROVISIONED:
+            change = Change(variant, provisioned=wanted)
         try:
-            endpoint.update_weights(self.verbs, row.region, name, changes)
+            endpoint.update_weights(self.verbs, row.region, name, {variant: change})
         except Conflict:
             raise  # not in service at this very moment
         except TidemillError as error:
-            text = f"Failed to set desired instance count to {wanted}. Reason: {error}"
+            text = f"Failed to set {_counted(row)} to {wanted}. Reason: {error}"
             failed = replace(activity, status="Failed", message=text)
             self._end(row, state, state.last.after, failed, now)
 
@@ -221,6 +225,16 @@ class Autoscaling:
         told = self.metrics.read(series, start, end, rule.period)
         values = ((at, statistic(summary, rule.statistic)) for at, summary in told)
         return [(at, value) for at, value in values if value is not None]
+
+
+def _dimension(row: Row) -> str:
+    """What is counted of a target; those of an older release do not say."""
+    told: str = row.document["request"].get("ScalableDimension", DIMENSION)
+    return told
+
+
+def _counted(row: Row) -> str:
+    return COUNTED[_dimension(row)]
 
 
 def _why(policy: Row, watch: str) -> str:

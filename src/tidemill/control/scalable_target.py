@@ -19,6 +19,10 @@ from tidemill.traffic.scaling import Scaled
 
 KIND, ACTIVE = "scalable_target", "Active"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+PROVISIONED = "sagemaker:variant:DesiredProvisionedConcurrency"
+"""Of a serverless variant."""
+COUNTED = {DIMENSION: "desired instance count", PROVISIONED: "desired provisioned concurrency"}
+"""Dimensions, and what each is called in scaling activities."""
 _RESOURCE = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 
 
@@ -63,13 +67,32 @@ def arn(verbs: Verbs, row: Row) -> str:
 
 
 def count(verbs: Verbs, region: str, resource: str) -> tuple[Row, int] | None:
-    """The endpoint's row and the count wanted of the variant; None when either is not there."""
+    """The endpoint's row and the count wanted of the variant; None when either is not there.
+
+    Of a serverless variant the provisioned concurrency.
+    """
+    row, variant = _variant(verbs, region, resource)
+    if row is None or variant is None:
+        return None
+    bounds = variant.get("serverless")
+    return row, bounds["provisioned"] if bounds else variant["count"]
+
+
+def dimension(verbs: Verbs, region: str, resource: str) -> str | None:
+    """Which of ``COUNTED`` the variant has; None when it is not there."""
+    _, variant = _variant(verbs, region, resource)
+    if variant is None:
+        return None
+    return PROVISIONED if variant.get("serverless") else DIMENSION
+
+
+def _variant(verbs: Verbs, region: str, resource: str) -> tuple[Row | None, Document | None]:
     named = names(resource)
     row = verbs.store.get(endpoint.KIND, region, named[0]) if named else None
     if row is None or named is None:
-        return None
-    found = [v["count"] for v in row.document["state"]["variants"] if v["name"] == named[1]]
-    return (row, found[0]) if found else None
+        return None, None
+    variants = row.document["state"]["variants"]
+    return row, next((v for v in variants if v["name"] == named[1]), None)
 
 
 def fewest(row: Row) -> int:

@@ -28,6 +28,11 @@ PREDEFINED: Mapping[str, tuple[str, str, int]] = {
         "Average",
         10,
     ),
+    "SageMakerVariantProvisionedConcurrencyUtilization": (
+        "ServerlessProvisionedConcurrencyUtilization",
+        "Average",
+        60,
+    ),
 }
 """Of SageMaker's variants: the metric, its statistic, its period in seconds."""
 LOW_SECONDS = 15 * 60

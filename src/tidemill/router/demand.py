@@ -23,14 +23,15 @@ Key = tuple[str, str]
 class Demand:
     """Of one endpoint. most: requests that it may have at once, 0 for any number · at: epoch
     seconds when it last had one · told: the same as control knows it · cold: since when a request
-    waits for a first replica, by ``time.perf_counter``, or 0
+    waits for a first replica, by ``time.perf_counter``, or 0 · at_once: the most requests that it
+    had at once since control was told
     """
 
-    __slots__ = ("_peaks", "_since", "at", "cold", "key", "most", "told")
+    __slots__ = ("_peaks", "_since", "at", "at_once", "cold", "key", "most", "told")
 
     def __init__(self, key: Key, told: spec.Demand) -> None:
         self.key = key
-        self.most = 0
+        self.most = self.at_once = 0
         self.at = self.told = told.at
         self.cold = 0.0
         self._peaks = [0, told.peak]
@@ -47,6 +48,7 @@ class Demand:
             self.at = now
         if now - self._since >= PEAK_SECONDS:
             self._since, self._peaks = now, [0, self._peaks[0]]
+        self.at_once = max(self.at_once, at_once)
         if at_once > self._peaks[0]:
             self._peaks[0] = at_once
 
@@ -101,7 +103,7 @@ class Demands:
 
     def _told(self) -> Iterator[spec.Demand]:
         for one in self:
-            yield spec.Demand(*one.key, one.at, one.peak)
+            yield spec.Demand(*one.key, one.at, one.peak, one.at_once)
 
     def _write(self) -> None:
         told = [*self._told()]
@@ -115,7 +117,7 @@ class Demands:
                 return
         self._written = told
         for one in self:
-            one.told = one.at
+            one.told, one.at_once = one.at, 0
 
 
 def _read(path: Path | None) -> dict[Key, spec.Demand]:

@@ -31,13 +31,14 @@ class Demand:
     """Of the serverless variant of an endpoint, as the router tells it.
 
     at: epoch seconds when a request last came, was held or was under way · peak: the most requests
-    at once of the last half minute or so
+    at once of the last half minute or so · at_once: the same of the last second
     """
 
     region: str
     endpoint: str
     at: float = 0.0
     peak: int = 0
+    at_once: int = 0
 
 
 def from_document(document: Mapping[str, Any] | None) -> Serverless | None:

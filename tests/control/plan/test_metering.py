@@ -137,3 +137,12 @@ def test_while_an_update_moves_the_traffic_all_of_it_is_told_together() -> None:
 def test_copies_that_a_shadow_had_no_room_for_are_told() -> None:
     [(series, found)] = since(Counted(*KEY, lost=2), Counted(*KEY, lost=5))
     assert (series.name, found.total) == ("ShadowCopiesLost", 3)
+
+
+def test_waiting_for_a_first_replica_is_told_though_no_request_has_ended_yet() -> None:
+    meters = Meters()
+    meter = meters.of(*KEY, 0)
+    meter.setup.add(0.25)
+    told = found(None, snapshot(meters))
+    assert list(told) == ["ModelSetupTime"]
+    assert told["ModelSetupTime"].mean == pytest.approx(250_000, rel=1e-6)

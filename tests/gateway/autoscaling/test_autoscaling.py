@@ -83,8 +83,12 @@ def test_registering_again_changes_what_is_named(scaling: Any) -> None:
         ({"ServiceNamespace": "ecs"}, "Unsupported service namespace"),
         ({"ResourceId": "endpoint/mill"}, "Unsupported service namespace"),
         (
-            {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"},
+            {"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"},
             "Unsupported service namespace",
+        ),
+        (
+            {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"},
+            "is not serverless: its scalable dimension is sagemaker:variant:DesiredInstanceCount",
         ),
         ({"ResourceId": "endpoint/mill/variant/other"}, "no variant"),
         ({"ResourceId": "endpoint/other/variant/AllTraffic"}, "no variant"),
@@ -343,3 +347,33 @@ def test_variants_of_asynchronous_endpoints_may_have_none(scaling: Any, sagemake
     )
     with refused("ValidationException", "at least 0"):
         register(scaling, MinCapacity=-1, **named)
+
+
+def test_provisioned_concurrency_of_a_serverless_variant_is_scaled(
+    client: Client, sagemaker: Any
+) -> None:
+    sagemaker.create_model(**model("mill"))
+    bounds = {"MemorySizeInMB": 1024, "MaxConcurrency": 20, "ProvisionedConcurrency": 2}
+    one = {"VariantName": "AllTraffic", "ModelName": "mill", "ServerlessConfig": bounds}
+    sagemaker.create_endpoint_config(EndpointConfigName="mill", ProductionVariants=[one])
+    sagemaker.create_endpoint(EndpointName="mill", EndpointConfigName="mill")
+    scaling = client("application-autoscaling")
+    with refused("ValidationException", "is serverless: its scalable dimension is"):
+        register(scaling)
+    dimension = {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
+    register(scaling, **dimension)
+    [told] = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert told["ScalableDimension"] == dimension["ScalableDimension"]
+    used = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    made = scaling.put_scaling_policy(
+        **{**VARIANT, **dimension},
+        PolicyName="used",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 0.7,
+            "PredefinedMetricSpecification": used,
+        },
+    )
+    [high, _] = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert len(made["Alarms"]) == 2
+    assert high["MetricName"] == "ServerlessProvisionedConcurrencyUtilization"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tidemill.control import scalable_target
-from tidemill.control.scalable_target import DIMENSION
+from tidemill.control.scalable_target import COUNTED, PROVISIONED
 from tidemill.errors import Conflict
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.cloudwatch import paging
@@ -28,8 +28,13 @@ def resource(call: Call) -> str:
     """The id of the variant that a request is for."""
     namespace(call)
     id: str = call.request["ResourceId"]
-    if call.request["ScalableDimension"] != DIMENSION or scalable_target.names(id) is None:
+    told = call.request["ScalableDimension"]
+    if told not in COUNTED or scalable_target.names(id) is None:
         raise _unsupported(call)
+    counted = scalable_target.dimension(call.verbs, call.region, id) or told
+    if counted != told:
+        kind = "is" if counted == PROVISIONED else "is not"
+        raise invalid(f"{id} {kind} serverless: its scalable dimension is {counted}.")
     return id
 
 
@@ -41,7 +46,7 @@ def only_resource(call: Call, ids: Sequence[str]) -> None:
         return
     if not ids:
         raise invalid("If you specify a scalable dimension, you must also specify a resource ID.")
-    if dimension != DIMENSION:
+    if dimension not in COUNTED:
         raise _unsupported(call)
 
 
@@ -84,5 +89,5 @@ def one_at_a_time(handler: Handler) -> Handler:
 def _unsupported(call: Call) -> Fault:
     return invalid(
         "Unsupported service namespace, resource type or scalable dimension. Tidemill scales "
-        f"{NAMESPACE}, endpoint/<endpoint>/variant/<variant>, {DIMENSION}."
+        f"{NAMESPACE}, endpoint/<endpoint>/variant/<variant>, {' and '.join(COUNTED)}."
     )

@@ -17,7 +17,7 @@ from tidemill.gateway.wire.errors import Fault, invalid
 from tidemill.store.base import Row
 
 MOST_TARGETS = 500
-_KEPT = ("MinCapacity", "MaxCapacity", "RoleARN", "SuspendedState")
+_KEPT = ("MinCapacity", "MaxCapacity", "RoleARN", "SuspendedState", "ScalableDimension")
 _SWITCHES = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 _ROLE = (
     "arn:aws:iam::{}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
@@ -69,7 +69,7 @@ def describe_activities(call: Call) -> dict[str, Any]:
     asked.only_resource(call, [id] if id else [])
     found = list(enumerate(scaling_activity.of(call.verbs, call.region, id)))
     shown, more = asked.page(call, found, lambda item: f"{item[0]:09}")
-    return {"ScalingActivities": [_done(name, one) for _, (name, one) in shown], **more}
+    return {"ScalingActivities": [_done(call, name, one) for _, (name, one) in shown], **more}
 
 
 def _rows(call: Call) -> list[Row]:
@@ -96,7 +96,7 @@ def _told(call: Call, row: Row) -> dict[str, Any]:
     return {
         "ServiceNamespace": NAMESPACE,
         "ResourceId": row.name,
-        "ScalableDimension": DIMENSION,
+        "ScalableDimension": request.get("ScalableDimension", DIMENSION),
         "MinCapacity": request["MinCapacity"],
         "MaxCapacity": request["MaxCapacity"],
         "RoleARN": request.get("RoleARN", _ROLE.format(call.platform.account)),
@@ -106,13 +106,14 @@ def _told(call: Call, row: Row) -> dict[str, Any]:
     }
 
 
-def _done(resource: str, one: Activity) -> dict[str, Any]:
+def _done(call: Call, resource: str, one: Activity) -> dict[str, Any]:
     ended = {} if one.end is None else {"EndTime": one.end}
     return {
         "ActivityId": one.id,
         "ServiceNamespace": NAMESPACE,
         "ResourceId": resource,
-        "ScalableDimension": DIMENSION,
+        "ScalableDimension": scalable_target.dimension(call.verbs, call.region, resource)
+        or DIMENSION,
         "Description": one.description,
         "Cause": one.cause,
         "StartTime": one.start,
