@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from tidemill.workers.serve.room import MEMORY
 
 COLUMNS = 20_000
 MEGABYTES = 4
+DEADLY = 1000
 
 
 def put_model(place: Place, number: int) -> None:
@@ -43,6 +45,8 @@ def shelf(place: Place) -> Iterator[WorkerHome]:
     }
     task = {"kind": "serve", "socket": str(place.root / "r.sock"), "containers": [container]}
     home = place.write_task(place.home("r1"), task)
+    struck = {f"{DEADLY}.tar.gz": [2, time.time() + 60]}  # by the processes before this one
+    (home.root / "opening.json").write_text(json.dumps({"opening": [], "struck": struck}))
     process = start("serve", home)
     try:
         wait_until_ready(home)
@@ -79,10 +83,14 @@ def test_a_replica_answers_for_many_models_in_bounded_memory(tmp_path: Path) -> 
             put_model(place, count)
             client.send(ask(count, 1))
             assert client.receive(1)[0].status == 200
-        counts = read_counts(home, 2 * count + 2)
+            put_model(place, DEADLY)
+            client.send(ask(DEADLY, 1))
+            [answer] = client.receive(1)
+            assert (answer.status, b"ended 2 processes" in answer.body) == (500, True)
+        counts = read_counts(home, 2 * count + 3)
         assert counts.models <= MEGABYTES * 2**20 // (8 * COLUMNS)
         assert counts.unloading.count >= counts.loading.count - counts.models
-        assert counts.downloading.count == count + 1
+        assert counts.downloading.count == count + 2
 
 
 def read_counts(home: WorkerHome, requests: int) -> shelf_counts.ShelfCounts:

@@ -15,6 +15,7 @@ from tidemill.workers.serve.loaders import FRESH_LOADERS, LOADERS, Loaders
 from tidemill.workers.serve.room import bounds
 from tidemill.workers.serve.shelf import Shelf
 from tidemill.workers.serve.storeroom import Storeroom
+from tidemill.workers.serve.strikes import Strikes
 
 
 def shelved(
@@ -35,7 +36,9 @@ def shelved(
             "ModelDataUrl, the S3 prefix of the models", got=None, do="Name one with Mode."
         )
     accept = container.environment.get(DEFAULT_ACCEPT, "")
-    source = Storeroom(buckets, container.model_uri, container.image, home.model, complain, accept)
+    strikes = Strikes(home.root / "opening.json", time.time)
+    place = (container.model_uri, container.image, home.model)
+    source = Storeroom(buckets, *place, complain, accept, strikes)
     limits = bounds(container.environment, home.model, timeout, keeps=container.cache)
     ledger = Ledger(home.shelf, time.monotonic)
     loaders = Loaders(LOADERS if limits.keeps else FRESH_LOADERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tidemill.storage.bucket import Buckets
 from tidemill.workers import artifact
 from tidemill.workers.serve.answers import Answer, Answers
 from tidemill.workers.serve.refused import INVALID, Refused, failure, refusal
+from tidemill.workers.serve.strikes import Strikes
 from tidemill.workers.serve.weight import weigh
 
 INSUFFICIENT_STORAGE, SERVER_ERROR = 507, 500
@@ -42,7 +44,7 @@ class Opened:
 class Storeroom:
     """prefix: S3 URI that the keys are relative to · image: of the algorithm of all the models
     directory: where they are unpacked, each to a directory of its own; what is in it is removed
-    complain, accept: see ``Answers``
+    complain, accept: see ``Answers`` · strikes: knows models that end processes
     """
 
     def __init__(
@@ -53,9 +55,11 @@ class Storeroom:
         directory: Path,
         complain: Callable[[str], None],
         accept: str = "",
+        strikes: Strikes | None = None,
     ) -> None:
         """Raises InvalidUri, or NotFound for an image that is none of ours."""
         self._buckets, self._complain, self._accept = buckets, complain, accept
+        self._opening = strikes.opening if strikes is not None else nullcontext
         self._declaration = registry.declaration(image)
         self._bucket, key = uri.parse(prefix)
         self._prefix = key if not key or key.endswith("/") else f"{key}/"
@@ -87,7 +91,8 @@ class Storeroom:
     def open(self, name: str, files: Unpacked) -> Opened:
         """Read a model into memory. Raises Refused."""
         try:
-            model = artifact.read_model(self._declaration, files.directory, name)
+            with self._opening(name):
+                model = artifact.read_model(self._declaration, files.directory, name)
         except (TidemillError, OSError) as error:
             raise Refused(failure(SERVER_ERROR, f"Model {name} does not load: {error}")) from None
         except MemoryError:
