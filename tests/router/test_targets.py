@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tidemill.router.targets import CONTAINER, MODEL, VARIANT, line, problem
@@ -29,6 +31,8 @@ def said(headers: dict[str, str], *variants: Variant) -> str:
         ({VARIANT: "two", CONTAINER: "first"}, [PLAIN, DIRECT, MANY]),
         ({VARIANT: "three", MODEL: "x"}, [PLAIN, DIRECT, MANY]),
         ({VARIANT: "none"}, [DIRECT]),  # which is told of elsewhere
+        ({}, [PLAIN, replace(DIRECT, shadow=True)]),
+        ({CONTAINER: "first"}, [replace(PLAIN, weight=0.0), DIRECT]),
     ],
 )
 def test_what_fits_has_no_problem(headers: dict[str, str], variants: list[Variant]) -> None:
@@ -51,6 +55,8 @@ def test_what_fits_has_no_problem(headers: dict[str, str], variants: list[Varian
         ({MODEL: ""}, [MANY], "needs TargetModel"),
         ({VARIANT: "one", MODEL: "x"}, [PLAIN, MANY], "TargetModel, which needs a multi-model"),
         ({VARIANT: "two"}, [PLAIN, DIRECT], "needs TargetContainerHostname"),
+        ({}, [replace(PLAIN, weight=0.0), DIRECT], "needs TargetContainerHostname"),
+        ({CONTAINER: "first"}, [PLAIN, replace(DIRECT, shadow=True)], "needs several containers"),
     ],
 )
 def test_what_does_not_fit_is_told(

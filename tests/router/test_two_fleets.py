@@ -9,6 +9,7 @@ import pytest
 from tests.router.test_live import NOW, replica, variant
 from tidemill.router.line import Line
 from tidemill.router.live import LiveRoute, choose
+from tidemill.spec.frame import REQUEST, pack
 from tidemill.spec.route import Route
 
 
@@ -29,6 +30,22 @@ def test_a_fleet_that_is_down_leaves_its_share_to_the_other() -> None:
     chosen = choose(live.variants("v"), NOW)
     assert chosen is not None
     assert chosen[0] is new
+
+
+def test_requests_go_to_the_fleet_that_has_what_they_name() -> None:
+    one, two = variant(replica()), variant(replica(), targets=("a", "b"))
+    many = variant(replica(), multi_model=True)
+    for fleets, heads in (
+        ([one, two], {b"t\n\n": one, b"t\n\n\na": two, b"t\n\n\nb": two, b"t\n\n\nc": None}),
+        ([one, many], {b"t\n\n": one, b"t\n\n\nc.tar.gz": many}),
+        ([two], {b"t\n\n\na": two}),
+    ):
+        live = LiveRoute(Route("e", "r", ()), fleets, Line())
+        for head, wanted in heads.items():
+            frame = pack(REQUEST, 1, 0, head, b"1")
+            for chosen in (choose(fleets, NOW, frame) for _ in range(20)):
+                assert (chosen and chosen[0]) is wanted
+        assert live.is_up("v")
 
 
 def test_a_target_that_is_not_there_has_no_variants() -> None:

@@ -38,6 +38,7 @@ class LiveVariant:
     __slots__ = (
         "cold_until",
         "config",
+        "is_mixed",
         "is_multi_model",
         "is_random",
         "is_serverless",
@@ -52,6 +53,7 @@ class LiveVariant:
         "replicas",
         "shadow",
         "tap",
+        "targets",
         "timeout",
         "weight",
     )
@@ -73,6 +75,8 @@ class LiveVariant:
         self.timeout = variant.timeout
         self.is_random = variant.routing == RANDOM
         self.is_multi_model = variant.multi_model
+        self.targets = frozenset(name.encode() for name in variant.targets)
+        self.is_mixed = False
         self.most = most
         self.meter = meter
         self.tap = tap
@@ -86,6 +90,18 @@ class LiveVariant:
         up = [one for one in self.replicas if one.up and not one.reserved]
         self.open = [one for one in up if not one.hung] or up
         self.cold_until = max((one.since for one in self.open), default=0.0) + RAMP_SECONDS
+
+    @property
+    def is_addressed(self) -> bool:
+        """Whether its requests name a model or a container."""
+        return self.is_multi_model or bool(self.targets)
+
+    def takes(self, frame: bytes) -> bool:
+        """Whether a request names what the variant has, or nothing where it has one model."""
+        target = target_of(frame)
+        if self.targets:
+            return target in self.targets
+        return bool(target) == self.is_multi_model
 
     def pick(self, now: float, frame: bytes = b"") -> Replica | None:
         """The replica for the next request, or None while all of them are full. frame: of it"""
@@ -136,6 +152,9 @@ class LiveRoute:
         self.demand = demand
         for variant in self.all:
             variant.live = self
+        kinds = {variant.is_addressed for variant in variants}
+        for variant in variants:
+            variant.is_mixed = len(kinds) > 1
         for variant in variants:
             mine = (v for v in shadows if v.config == variant.config and v.weight > 0)
             variant.shadow = next(mine, None)
@@ -172,6 +191,8 @@ def choose(
         replica = variant.pick(now, frame)
         return None if replica is None else (variant, replica)
     open = [variant for variant in variants if variant.open]
+    if open and open[0].is_mixed:
+        open = [variant for variant in open if variant.takes(frame)]
     while open:
         at = 0
         if len(open) > 1:

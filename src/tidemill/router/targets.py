@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidemill.router import refusals
-from tidemill.spec.route import Route
+from tidemill.spec.route import Route, Variant
 
 _PREFIX = "x-amzn-sagemaker-target-"
 MODEL, CONTAINER, VARIANT = _PREFIX + "model", _PREFIX + "container-hostname", _PREFIX + "variant"
@@ -25,7 +25,7 @@ def line(headers: Mapping[str, str]) -> str:
 def problem(route: Route, headers: Mapping[str, str]) -> str:
     """What is wrong with the target of a request that has no problem else, or nothing."""
     for variant in route.variants:
-        if variant.targets or variant.multi_model:
+        if (variant.targets or variant.multi_model) and not variant.shadow:
             return _of_several(route, headers)
     if MODEL in headers:
         return refusals.unmet(f"{_MODEL}, which needs a multi-model endpoint")
@@ -36,8 +36,7 @@ def problem(route: Route, headers: Mapping[str, str]) -> str:
 
 def _of_several(route: Route, headers: Mapping[str, str]) -> str:
     """Of an endpoint that has such variants: while it is updated, perhaps beside others."""
-    name = headers.get(VARIANT, "")
-    able = [one for one in route.variants if not name or one.name == name]
+    able = _able(route, headers.get(VARIANT, ""))
     hostnames = [name for one in able for name in one.targets]
     wanted = headers.get(CONTAINER, "")
     if CONTAINER in headers and not hostnames:
@@ -51,3 +50,11 @@ def _of_several(route: Route, headers: Mapping[str, str]) -> str:
     if not headers.get(MODEL) and able and all(one.multi_model for one in able):
         return refusals.untold(_MODEL, route.endpoint)
     return ""
+
+
+def _able(route: Route, name: str) -> list[Variant]:
+    """Those that could get the request. name: of the variant that it wants, or empty"""
+    mine = [one for one in route.variants if not one.shadow]
+    if name:
+        return [one for one in mine if one.name == name]
+    return [one for one in mine if one.weight > 0] or mine
