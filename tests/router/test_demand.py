@@ -140,10 +140,12 @@ def test_control_is_told_at_once_and_woken(tmp_path: Path) -> None:
             for id in range(2, MOST + 1):
                 fleet.send(Call(id))
             clock.now += 2.0
+            looked = time.time()
             fleet.tick(clock.now)
             found = demand_in(tmp_path / "demand.json")
             assert found is not None
-            assert found.peak == MOST
+            assert (found.peak, found.at_once) == (MOST, MOST)
+            assert found.at >= looked  # what is held or under way is in use
             fleet.close()
 
         asyncio.run(work())
@@ -188,6 +190,39 @@ def test_beside_instances_nothing_is_throttled_and_they_take_what_comes(tmp_path
         server.close()
 
     run(tmp_path, work)
+
+
+def test_the_last_replica_leaves_in_the_midst_of_requests_and_none_is_lost(
+    platform: Platform,
+) -> None:
+    for turn in range(10):
+        leave(platform, turn)
+
+
+def leave(platform: Platform, turn: int) -> None:
+    """Three requests are under way with the last replica, many come as it goes, another comes."""
+    one = Replica(platform.loop, platform.home.socket(f"r{turn}"), lambda *_: None)
+    platform.routes(endpoint(cold(replicas={"r": one.address}, max_concurrency=200)))
+    with sent(platform, "e", 3, b"early") as early:
+        wait_until(lambda: len(one.requests) == 3)
+        platform.routes(endpoint(cold(max_concurrency=200)))
+        with sent(platform, "e", 20, b"late") as late:
+            one.pay()
+            assert [statuses(answer_of(each)) for each in early] == [[200]] * 3
+            other = Replica(platform.loop, platform.home.socket(f"again{turn}"))
+            addresses = {"again": other.address}
+            platform.routes(endpoint(cold(replicas=addresses, max_concurrency=200)))
+            wait_until(lambda: answers(one, other) == 20)
+            one.pay()
+            assert [statuses(answer_of(each)) for each in late] == [[200]] * 20
+    platform.routes(endpoint(cold(max_concurrency=200)))
+    one.kill()
+    other.kill()
+
+
+def answers(*replicas: Replica) -> int:
+    """Requests of those that came late which they have got."""
+    return sum(body == b"late" for one in replicas for _, body in one.requests)
 
 
 def test_it_is_ready_for_requests_without_a_replica(tmp_path: Path) -> None:
@@ -250,27 +285,27 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
     assert not demands.want(demand)
 
 
-def test_requests_held_again_after_the_router_died_are_told_again(platform: Platform) -> None:
-    platform.routes(endpoint(cold()))
-    with sent(platform, "e", 1, b"1"):
-        wait_until(lambda: told(platform.home) is not None)
-        platform.kill_router()
-    first = told(platform.home)
+def test_requests_held_again_after_the_router_died_are_told_again(alone: Platform) -> None:
+    alone.routes(endpoint(cold()))
+    with sent(alone, "e", 1, b"1"):
+        wait_until(lambda: told(alone.home) is not None)
+        alone.kill_router()
+    first = told(alone.home)
     assert first is not None
     time.sleep(room.RETRY_SECONDS)
-    platform.start_router()
-    with sent(platform, "e", MOST + 2, b"2") as made:
+    alone.start_router()
+    with sent(alone, "e", MOST + 2, b"2") as made:
 
         def is_told() -> bool:
-            now = told(platform.home)
+            now = told(alone.home)
             return now is not None and now.at > first.at
 
         wait_until(is_told)
         refused = answered(made, 2)
         assert statuses(b"".join(refused.values())) == [429, 429]
         assert all(b"Retry-After: 1" in one for one in refused.values())
-        replica = Replica(platform.loop, platform.home.socket("r"))
-        platform.routes(endpoint(cold(replicas={"r1": replica.address})))
+        replica = Replica(alone.loop, alone.home.socket("r"))
+        alone.routes(endpoint(cold(replicas={"r1": replica.address})))
         rest = [one for one in made if one not in refused]
         assert [statuses(answer_of(one)) for one in rest] == [[200]] * MOST
         replica.kill()
