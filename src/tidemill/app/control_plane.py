@@ -26,6 +26,7 @@ from tidemill.auth.credentials import load_or_create
 from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.health import Health
+from tidemill.control.inference_experiment import Experiments
 from tidemill.control.metering import Metering, Usage
 from tidemill.control.provisioned import ProvisionedUse
 from tidemill.control.reconcile.duty import Duty
@@ -69,6 +70,7 @@ def run(home: Home, account: str) -> None:
         Shelves(verbs, metrics),
         Alarms(verbs, metrics),
         Schedules(verbs),
+        Experiments(verbs),
         Autoscaling(verbs, metrics),
     )
     modules = [command[-1] for command in COMMANDS.values()]
