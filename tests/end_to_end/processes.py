@@ -12,6 +12,7 @@ PARTS = {
     "control plane": "tidemill.app.control_plane",
     "router": "tidemill.router",
     "replica": "tidemill.workers.serve",
+    "leader of learning": "tidemill.workers.serve.learning",
     "training worker": "tidemill.workers.train",
     "transform worker": "tidemill.workers.transform",
 }

@@ -67,6 +67,26 @@ def test_the_state_gone_on_from_stays_as_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
+def test_with_a_half_life_old_rows_count_less(name: str) -> None:
+    """After a few half-lives next to nothing is left of rows whose labels were the other way."""
+    case = CASES[name]()
+    algorithm = learning(case)
+    if not algorithm.fades:
+        pytest.skip("all rows count alike")
+    old = [replace(b, features=-b.dense()) for b in case.stream]
+    before = case.learned(old)
+    with_it = without = before
+    for batch in case.stream:
+        for part in batch.split(16):
+            without = go_on(algorithm, without, [part])
+            with_it = go_on(algorithm, with_it, [part], half_life=60)
+    first, second = (case.quality(algorithm.finalize(s)) for s in (without, with_it))
+    sign = 1 if first.kind == "loss" else -1
+    slack = 0.1 if case.declaration.name == "factorization-machines" else 0.0
+    assert sign * (second.value - first.value) <= slack * first.value, (first, second)
+
+
+@pytest.mark.parametrize("name", LEARNING)
 def test_many_small_versions_are_nearly_as_good_as_all_rows_at_once(name: str) -> None:
     """As endpoints learn that are told of twenty rows at a time."""
     case = CASES[name]()

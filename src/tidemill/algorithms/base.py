@@ -138,6 +138,16 @@ class Algorithm(ABC, Generic[State]):
         """
         return state
 
+    fades: bool = False
+    """Whether ``faded`` lets older rows count less."""
+
+    def faded(self, state: State, left: float) -> State:
+        """A state that training ended with, in which all rows seen count ``left`` of what they did.
+
+        Endpoints that learn with a half-life go on from it. left: from 0 to 1
+        """
+        return state
+
     def evaluate(self, model: Any, batch: Batch) -> Evaluation | None:
         """Evidence of the model's quality on labelled (or any) rows; None when it has none."""
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,17 @@ from tidemill.sdk.channels import CONTENT_TYPES, batch_of
 from tidemill.sdk.connection import Connection, current
 from tidemill.sdk.naming import fresh_name
 from tidemill.sdk.progress import Progress
+from tidemill.sdk.signed import send
 from tidemill.sdk.training_job import TrainingJob
+from tidemill.spec.learning import LEARN
 
+ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 LARGEST_REQUEST = 5 << 20
+LARGEST_FEEDBACK = 512 << 10
 TEXTS_A_REQUEST = 1000
 POLL_SECONDS = 0.05
 VARIANT = "AllTraffic"
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
 Predictions = dict[str, NDArray[Any]]
 
 
@@ -87,6 +92,27 @@ class Endpoint:
         answers = [self._ask(body, kind, target) for body, kind in _requests(data, content_type)]
         return {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
 
+    def feedback(
+        self, data: Any = None, *, label: str | None = None, by_id: Mapping[str, Any] | None = None
+    ) -> int:
+        """Tell an endpoint that learns what was right; the number of rows that it accepted.
+
+        data: (features, labels), a DataFrame with ``label``, or rows alone where these are learned
+        from · by_id: in place of data, the label, or the list of them, of requests that were
+        answered, by their InferenceId
+        """
+        if by_id is not None:
+            said = [{"InferenceId": id, "Label": label} for id, label in by_id.items()]
+            return self._tell(orjson.dumps({"Feedback": said}, option=_NUMPY), types.JSON)
+        batch = batch_of(data, label)
+        parts = batch.split(max(1, LARGEST_FEEDBACK // (4 * batch.columns + 64)))
+        bodies = (recordio.encode(part.features, part.labels) for part in parts)
+        return sum(self._tell(body, types.RECORDIO) for body in bodies)
+
+    def learning(self) -> dict[str, Any]:
+        """How learning goes: the version, the rows behind it, and progressive validation."""
+        return send(self.connection, "DescribeLearning", "GET", "endpoints", self.name, "feedback")
+
     def delete(self) -> None:
         """Delete the endpoint with its configuration and models, those that are still there."""
         config = self.describe()["EndpointConfigName"]
@@ -98,6 +124,12 @@ class Endpoint:
             for name in {variant["ModelName"] for variant in variants["ProductionVariants"]}:
                 with _gone_is_fine():
                     self._client.delete_model(ModelName=name)
+
+    def _tell(self, body: bytes, content_type: str) -> int:
+        headers = {"Content-Type": content_type}
+        path = ("endpoints", self.name, "feedback")
+        answer = send(self.connection, "Feedback", "POST", *path, body=body, headers=headers)
+        return int(answer["Accepted"])
 
     def _ask(self, body: bytes, content_type: str, target: Mapping[str, str]) -> Predictions:
         answer = self.connection.client("sagemaker-runtime").invoke_endpoint(
@@ -117,29 +149,28 @@ class Endpoint:
 
 
 def deploy(
-    job: TrainingJob | str,
+    job: TrainingJob | str | Sequence[TrainingJob | str],
     *,
     name: str | None = None,
     instances: int = 1,
     wait: bool = True,
+    learn: bool = False,
     connection: Connection | None = None,
 ) -> Endpoint:
     """Put a job's model behind an endpoint and return it, in service.
 
-    job: a completed training job or its name · instances: replica processes · wait: False returns
-    while the endpoint is still being created.
+    job: a completed training job or its name, or several: a pipeline, where each reads what the
+    one before it answers · instances: replica processes · wait: False returns
+    while the endpoint is still being created · learn: whether it takes feedback, and learns from it
     """
-    trained = TrainingJob(job, connection or current()) if isinstance(job, str) else job
-    connection = trained.connection
-    answer = trained.describe()
-    if "ModelArtifacts" not in answer or not answer["ModelArtifacts"].get("S3ModelArtifacts"):
-        raise Invalid(
-            f"a finished training job to deploy ({trained.name})",
-            got=answer["TrainingJobStatus"],
-            do="Wait for it: job.wait().",
-        )
-    name = name or fresh_name(trained.name.split("-20")[0])
-    _create(connection, name, answer, instances)
+    jobs = [job] if isinstance(job, TrainingJob | str) else list(job)
+    trained = [TrainingJob(j, connection or current()) if isinstance(j, str) else j for j in jobs]
+    if not trained:
+        raise Invalid("a training job to deploy", got="none", do="Pass one, or several.")
+    answers = [_finished(one) for one in trained]
+    connection = trained[-1].connection
+    name = name or fresh_name(trained[-1].name.split("-20")[0])
+    _create(connection, name, answers, instances, learn=learn)
     endpoint = Endpoint(name, connection)
     return endpoint.wait() if wait else endpoint
 
@@ -150,7 +181,42 @@ def endpoints(connection: Connection | None = None) -> list[dict[str, Any]]:
     return [summary for page in pages for summary in page["Endpoints"]]
 
 
-def _create(connection: Connection, name: str, job: Mapping[str, Any], instances: int) -> None:
+def _finished(job: TrainingJob) -> dict[str, Any]:
+    """The job's description; raises Invalid while it has no model."""
+    answer = job.describe()
+    if "ModelArtifacts" not in answer or not answer["ModelArtifacts"].get("S3ModelArtifacts"):
+        raise Invalid(
+            f"a finished training job to deploy ({job.name})",
+            got=answer["TrainingJobStatus"],
+            do="Wait for it: job.wait().",
+        )
+    return answer
+
+
+def _containers(jobs: Sequence[Mapping[str, Any]], *, learn: bool) -> dict[str, Any]:
+    """A model's one container, or those that answer one after another."""
+    made: list[dict[str, Any]] = []
+    for place, job in enumerate(jobs, 1):
+        environment = {LEARN: "true"} if learn else {}
+        if place < len(jobs):  # the quickest form that the next one reads
+            environment[ACCEPT] = types.CSV
+        step = {
+            "Image": job["AlgorithmSpecification"]["TrainingImage"],
+            "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+            "Environment": environment,
+        }
+        made.append({name: value for name, value in step.items() if value})
+    return {"PrimaryContainer": made[0]} if len(made) == 1 else {"Containers": made}
+
+
+def _create(
+    connection: Connection,
+    name: str,
+    jobs: Sequence[Mapping[str, Any]],
+    instances: int,
+    *,
+    learn: bool,
+) -> None:
     """Model, configuration and endpoint, or none of them."""
     client = connection.client("sagemaker")
     variant = {
@@ -164,10 +230,7 @@ def _create(connection: Connection, name: str, job: Mapping[str, Any], instances
         client.create_model(
             ModelName=name,
             ExecutionRoleArn=connection.role(),
-            PrimaryContainer={
-                "Image": job["AlgorithmSpecification"]["TrainingImage"],
-                "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
-            },
+            **_containers(jobs, learn=learn),
         )
         undo.callback(client.delete_model, ModelName=name)
         client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from tidemill.errors import Invalid, InvalidData
 
 LEARN, SECONDS, OUTPUT = "TIDEMILL_LEARN", "TIDEMILL_LEARN_SECONDS", "TIDEMILL_LEARN_OUTPUT"
+HALF_LIFE = "TIDEMILL_LEARN_HALF_LIFE"
 """Variables of a container's Environment."""
 DEFAULT_SECONDS, LONGEST_SECONDS = 5.0, 86_400.0
+MOST_ROWS = 1e15
 LABELS = "application/vnd.tidemill.labels"
 """Content type of a FEEDBACK frame whose body is of requests and their labels (``pack_answered``).
 """
@@ -25,10 +27,12 @@ _LENGTH = struct.Struct("<I")
 @dataclass(frozen=True, slots=True)
 class Learning:
     """seconds: from one version to the next, at least · output: the S3 prefix that every version's
-    artifact is written under, or empty"""
+    artifact is written under, or empty · half_life: rows of feedback after which all that was
+    learned before counts half; 0 for never"""
 
     seconds: float = DEFAULT_SECONDS
     output: str = ""
+    half_life: float = 0.0
 
 
 class Answered(NamedTuple):
@@ -51,14 +55,16 @@ def wanted(environment: Mapping[str, str]) -> Learning | None:
     """What the Environment asks for; None where nothing is to be learned. Raises Invalid.
 
     >>> wanted({"TIDEMILL_LEARN": "true", "TIDEMILL_LEARN_SECONDS": "2"})
-    Learning(seconds=2.0, output='')
+    Learning(seconds=2.0, output='', half_life=0.0)
     """
     told = environment.get(LEARN, "").strip()
     if told.lower() not in _WORDS:
         raise Invalid(f"{LEARN} must be true or false", got=told, do="Change it in Environment.")
     if not _WORDS[told.lower()]:
         return None
-    return Learning(_seconds(environment.get(SECONDS, "")), _output(environment.get(OUTPUT, "")))
+    seconds = _number(SECONDS, environment.get(SECONDS, ""), DEFAULT_SECONDS, LONGEST_SECONDS)
+    half_life = _number(HALF_LIFE, environment.get(HALF_LIFE, ""), 0.0, MOST_ROWS)
+    return Learning(seconds, _output(environment.get(OUTPUT, "")), half_life)
 
 
 def head(content_type: str, id: int, *, again: bool) -> bytes:
@@ -103,20 +109,20 @@ def unpack_answered(body: bytes) -> list[Answered]:
     return found
 
 
-def _seconds(told: str) -> float:
+def _number(name: str, told: str, default: float, most: float) -> float:
     if not told:
-        return DEFAULT_SECONDS
+        return default
     try:
-        seconds = float(told)
+        number = float(told)
     except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds <= LONGEST_SECONDS:
+        number = 0.0
+    if not 0.0 < number <= most:
         raise Invalid(
-            f"{SECONDS} must be seconds, more than 0 and at most {LONGEST_SECONDS:.0f}",
+            f"{name} must be a number, more than 0 and at most {most:g}",
             got=told,
             do="Change it in Environment.",
         )
-    return seconds
+    return number
 
 
 def _output(told: str) -> str:

@@ -13,12 +13,14 @@ from tidemill.data.batch import Batch
 State = TypeVar("State")
 
 
-def go_on(algorithm: Algorithm[State], state: State, parts: Sequence[Batch]) -> State:
+def go_on(
+    algorithm: Algorithm[State], state: State, parts: Sequence[Batch], half_life: float = 0.0
+) -> State:
     """The closed state after all passes over the parts, as hosts of one job would reach it.
 
     Each part is learned by itself from the same state, and the states are merged in the order of
     the parts. state: one that training ended with; it is left as it was · parts: one or more, none
-    without rows
+    without rows · half_life: rows after which what was seen before counts half; 0 for never
 
     >>> from tidemill.algorithms.kmeans.hyperparameters import KMeansHyperparameters
     >>> from tidemill.algorithms.kmeans.learner import KMeans
@@ -29,13 +31,15 @@ def go_on(algorithm: Algorithm[State], state: State, parts: Sequence[Batch]) -> 
     >>> algorithm.finalize(state).centres
     array([[3.]], dtype=float32)
     """
-    states = [algorithm.reopen(_copy(state), leads=not i) for i in range(len(parts))]
+    left = 0.5 ** (sum(map(len, parts)) / half_life) if half_life else 1.0
+    before = [algorithm.faded(s, left) if left < 1 else s for s in _copies(state, len(parts))]
+    states = [algorithm.reopen(s, leads=not i) for i, s in enumerate(before)]
     while True:
         states = [_pass(algorithm, s, part) for s, part in zip(states, parts, strict=True)]
         closed = algorithm.close_pass(functools.reduce(algorithm.merge, states))
         if not algorithm.wants_another_pass(closed):
             return closed
-        states = [_copy(closed) for _ in parts]
+        states = _copies(closed, len(parts))
 
 
 def _pass(algorithm: Algorithm[State], state: State, part: Batch) -> State:
@@ -46,6 +50,7 @@ def _pass(algorithm: Algorithm[State], state: State, part: Batch) -> State:
     return state
 
 
-def _copy(state: State) -> State:
+def _copies(state: State, count: int) -> list[State]:
     """A state may be changed in place, so every worker has its own."""
-    return from_bytes(type(state), to_bytes(state))
+    blob = to_bytes(state)
+    return [from_bytes(type(state), blob) for _ in range(count)]

@@ -62,6 +62,7 @@ class FactorizationMachines(Algorithm[FactorizationState]):
     """
 
     exact = False
+    fades = True
 
     def __init__(
         self,
@@ -145,6 +146,10 @@ class FactorizationMachines(Algorithm[FactorizationState]):
     def reopen(self, state: FactorizationState, *, leads: bool = True) -> FactorizationState:
         """The state with its epochs counted anew, for further columns and fewer factors too."""
         return reopening.reopened(self.given, state, self._seed)
+
+    def faded(self, state: FactorizationState, left: float) -> FactorizationState:
+        """Less of a prior: the weights themselves go on from where the last rows left them."""
+        return replace(state, past=state.past * left, weight=state.weight * left)
 
     def evaluate(self, model: FactorizationModel, batch: Batch) -> Quality | None:
         if not len(batch):

@@ -54,6 +54,7 @@ class KMeans(Algorithm[KMeansState]):
     """
 
     exact = False
+    fades = True
 
     def __init__(
         self, hyperparameters: KMeansHyperparameters, *, seed: int = 0, each: Each = map
@@ -151,6 +152,10 @@ class KMeans(Algorithm[KMeansState]):
             clusters=state.clusters,
             before=seen,
         )
+
+    def faded(self, state: KMeansState, left: float) -> KMeansState:
+        loss = state.loss * left if state.follows else state.loss
+        return replace(state, weights=state.weights * left, loss=loss)
 
     def close_pass(self, state: KMeansState) -> KMeansState:
         state = replace(state, passes=state.passes + 1)

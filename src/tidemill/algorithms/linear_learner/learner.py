@@ -83,6 +83,7 @@ class LinearLearner(Algorithm[LinearState]):
     """
 
     exact = False
+    fades = True
 
     def __init__(self, given: LinearLearnerHyperparameters, seed: int = 0) -> None:
         self.given = given
@@ -107,6 +108,14 @@ class LinearLearner(Algorithm[LinearState]):
         check_same_task(self.given, self.plan, state.task, len(state.scaler.mean))
         earlier = ended(state)
         return LinearState(earlier=replace(earlier, chosen=standing(self.given, earlier)[1]))
+
+    def faded(self, state: LinearState, left: float) -> LinearState:
+        seen = state.histogram
+        return replace(
+            state,
+            weight=state.weight * left,
+            histogram=None if seen is None else ScoreHistogram(seen.counts * left),
+        )
 
     def update(self, state: LinearState, batch: Batch) -> LinearState:
         if not len(batch):

@@ -196,6 +196,7 @@ def test_feedback_is_checked_before_it_is_accepted(variant: Variant) -> None:
         ("linear-learner", trained("linear-learner", state=False), {}, "state.safetensors"),
         (LINEAR, trained("kmeans"), {}, "a model of linear-learner"),
         ("linear-learner", None, {"TIDEMILL_LEARN_SECONDS": "soon"}, "TIDEMILL_LEARN_SECONDS"),
+        ("randomcutforest", None, {"TIDEMILL_LEARN_HALF_LIFE": "90"}, "older rows can count less"),
         ("linear-learner", None, {"TIDEMILL_LEARN": "perhaps"}, "true or false"),
         ("linear-learner", None, {"TIDEMILL_LEARN_OUTPUT": "s3://nowhere/x"}, "nowhere"),
         ("pca", None, {}, "factorization-machines, kmeans, linear-learner, randomcutforest"),
@@ -209,7 +210,7 @@ def test_what_can_not_learn_says_why(
     tmp_path: Path,
 ) -> None:
     place = Place(tmp_path)
-    place.put("model.tar.gz", artifact or trained("linear-learner"))
+    place.put("model.tar.gz", artifact or trained("linear-learner" if image == "pca" else image))
     home = Variant(place, environment, image).home("r1")
     with pytest.raises(Exception, match=words):
         choose(home, Buckets(tmp_path / "s3"), json.loads(home.task.read_text()), print)

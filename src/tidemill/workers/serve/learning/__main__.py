@@ -42,7 +42,8 @@ def main(root: Path) -> int:
     settings = wanted(task["environment"]) or Learning()
     opened = open_artifact(task["image"], home.model, task["model_uri"])
     places = Places(Path(task["learning"]))
-    leader = Leader(opened, places, _publisher(task, settings, opened), _say)
+    publish = _publisher(task, settings, opened)
+    leader = Leader(opened, places, publish, _say, settings.half_life)
     pause = 0.0
     while not _replica_ended(pause):
         begun = time.monotonic()

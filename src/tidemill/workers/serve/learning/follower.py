@@ -25,7 +25,7 @@ from tidemill.workers.serve.learning.places import Places
 from tidemill.workers.serve.learning.version import About, Versions
 
 LOOK_SECONDS = 0.1
-AGAIN_SECONDS = 2.0
+AGAIN_SECONDS = 0.5
 """So long nothing is started after a leader has ended by itself."""
 LAST_SECONDS = 5.0
 

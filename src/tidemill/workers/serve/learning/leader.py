@@ -65,7 +65,10 @@ class Learned:
 
 
 class Leader:
-    """``round`` it again and again. publish: given every version's artifact before it appears"""
+    """``round`` it again and again.
+
+    publish: given every version's artifact before it appears · half_life: in rows, or 0
+    """
 
     def __init__(
         self,
@@ -73,8 +76,9 @@ class Leader:
         places: Places,
         publish: Publish,
         complain: Callable[[str], None] = print,
+        half_life: float = 0.0,
     ) -> None:
-        self._opened, self._places = opened, places
+        self._opened, self._places, self._half_life = opened, places, half_life
         self._publish, self._complain = publish, complain
         self._versions = Versions(places.versions)
         self._about = About()
@@ -188,7 +192,7 @@ class Leader:
 
     def _attempt(self, parts: Sequence[Batch]) -> Learned:
         algorithm = self._opened.algorithm
-        state = go_on(algorithm, self._state, parts)
+        state = go_on(algorithm, self._state, parts, self._half_life)
         model = algorithm.finalize(state)
         progress.tested(algorithm, model, parts)  # one that fails on these rows is not served
         return Learned(state, model, parts)

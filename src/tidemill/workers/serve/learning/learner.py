@@ -14,7 +14,7 @@ from tidemill.data import content_type as types
 from tidemill.errors import Invalid, TidemillError, UnsupportedType, amount
 from tidemill.spec.frame import FEEDBACK, Frame
 from tidemill.spec.home import WorkerHome
-from tidemill.spec.learning import LEARN, STATUS, read_head, wanted
+from tidemill.spec.learning import HALF_LIFE, LEARN, STATUS, read_head, wanted
 from tidemill.spec.model import SINGLE, Container
 from tidemill.storage import uri
 from tidemill.storage.bucket import Buckets
@@ -166,6 +166,12 @@ def learner(
     able(container.image)
     open_model(home.model, buckets, container.model_uri, container.image)
     opened = open_artifact(container.image, home.model, str(container.model_uri))
+    if settings[0] is not None and settings[0].half_life and not opened.algorithm.fades:
+        raise Invalid(
+            f"{HALF_LIFE}: an algorithm in which older rows can count less",
+            got=opened.declaration.name,
+            do=f"Take {HALF_LIFE} out of the container's Environment.",
+        )
     said = f"{opened.declaration.title} from {container.model_uri}, which learns,"
     accept = container.environment.get(DEFAULT_ACCEPT, "")
     return Learner(home, task, opened, accept, complain), said
