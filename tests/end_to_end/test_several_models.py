@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+import tidemill
 from tests.end_to_end.conftest import Platform
 from tests.workers.serve.pipelines import IMAGES, MODELS
 from tidemill.artifact.archive import MODEL, pack
 from tidemill.artifact.codec import to_bytes
+from tidemill.errors import Invalid
 
 pytestmark = pytest.mark.slow
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -54,6 +56,11 @@ def in_service(client: Any, *names: str) -> None:
     waiter = client.get_waiter("endpoint_in_service")
     for name in names:
         waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def test_there_is_a_job_to_deploy() -> None:
+    with pytest.raises(Invalid, match="a training job to deploy"):
+        tidemill.deploy([])
 
 
 def test_containers_answer_in_turn_or_directly(platform: Platform, several: Any) -> None:
