@@ -25,6 +25,10 @@ def follow(
     Those that have yet to prove that their model loads begin with a replica, wanted or not.
     """
 
+    fleets = [state.live, *([state.pending] if state.pending else [])]
+    if not any(variant.serverless for fleet in fleets for variant in fleet.variants):
+        return state
+
     def counted(variant: Deployed, generation: int, least: int) -> Deployed:
         if variant.serverless is None:
             return variant
