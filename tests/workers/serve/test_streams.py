@@ -18,6 +18,7 @@ from tests.workers.serve.replicas import CENTRES, CSV, JSON, LINES, RECORDIO, Cl
 from tests.workers.serve.replicas import replica as running
 from tests.workers.serve.replicas import request as asked
 from tests.workers.serve.test_answers import ARROW, NPY, NPZ, PARQUET, TENSORS, body_of
+from tests.workers.serve.test_shelf import Bench
 from tidemill import registry
 from tidemill.algorithms.base import Columns
 from tidemill.algorithms.kmeans.model import KMeansModel
@@ -40,8 +41,10 @@ from tidemill.spec.frame import (
 )
 from tidemill.workers.serve import parts as room
 from tidemill.workers.serve.answers import Answer, Answers
+from tidemill.workers.serve.chain import Chain
 from tidemill.workers.serve.connection import Connection
 from tidemill.workers.serve.direct import Direct
+from tidemill.workers.serve.storeroom import Opened
 from tidemill.workers.serve.streams import Streams
 
 VECTORS = sorted(set(registry.BUILT_IN) - {"blazingtext"})
@@ -267,6 +270,32 @@ def test_a_container_that_is_asked_directly_answers_in_parts() -> None:
     assert {part.head for part in found} == {b"application/jsonlines\n\none=0"}
     assert b"".join(part.body for part in found) == answers([asked])[0].body
     assert direct.stream(frame(b"1", target="two")) is None
+
+
+def test_one_of_many_models_answers_in_parts_once_it_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, answers = Bench(tmp_path), Answers(KMeansModel(CENTRES), registry.declaration("kmeans"))
+    monkeypatch.setattr(bench.source, "open", lambda *_: Opened(answers, lambda: 100))
+    asked = frame(b"1,2,3\n" * 500, CSV, LINES, "a")
+    assert bench.shelf.stream(asked) is None
+    bench.answer("a")
+    parts = bench.shelf.stream(asked)
+    assert parts is not None
+    assert b"".join(part.body for part in parts) == answers([asked])[0].body
+    assert bench.ledger.told().hits == 1
+
+
+def test_the_last_container_of_a_pipeline_answers_in_parts() -> None:
+    kmeans = Answers(KMeansModel(CENTRES), registry.declaration("kmeans"))
+    as_it_is = [Answer(200, b"text/csv\n", b"1,2,3\n" * 500)]
+    chain = Chain({"first": lambda frames: as_it_is * len(frames), "last": kmeans}, lambda: 0.0)
+    asked = frame(b"any", CSV, LINES)
+    parts = list(chain.stream(asked) or ())
+    assert len(parts) > 1
+    [whole] = chain([asked])
+    assert b"".join(part.body for part in parts) == whole.body
+    assert {part.head for part in parts} == {whole.head}
 
 
 # The real replica
