@@ -6,14 +6,17 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.router.stand_in import REGION, Client, Platform, wait_until
 from tests.router.test_capture import ALL
+from tests.router.test_live import NOW, replica, variant
 from tidemill.auth.credentials import load_or_create
 from tidemill.router import shadow as room
+from tidemill.spec.frame import FEEDBACK, REQUEST, STREAM, pack, unpack
 from tidemill.spec.route import Route, Variant
 from tidemill.storage.bucket import Buckets
 
@@ -162,3 +165,21 @@ def test_what_a_shadow_answers_is_captured_under_its_name(mill: Mill) -> None:
     assert set(events) == {"main", "dark"}
     assert events["dark"]["captureData"]["endpointInput"]["data"] == "1,2\n"
     assert events["dark"]["eventMetadata"]["inferenceId"] == "one"
+
+
+def test_a_streamed_request_is_copied_as_a_plain_one_and_what_teaches_is_not() -> None:
+    got: list[Any] = []
+    shadow = variant(replica(unread=0, send=got.append))
+    for kind in (REQUEST, STREAM, FEEDBACK):
+        frame = pack(kind, 7, 0, b"text/csv", b"1,2")
+        room.copy(SimpleNamespace(frame=frame, key=("r", "e"), id=7, sent=0.0), shadow, NOW)
+    frames = [unpack(bytearray(one.frame))[0][0] for one in got]
+    assert [(f.kind, f.id, f.head, f.body) for f in frames] == [(1, 7, b"text/csv", b"1,2")] * 2
+
+
+def test_a_replica_that_has_yet_to_read_what_it_was_sent_gets_nothing_more() -> None:
+    full = replica(unread=room.MOST_BYTES, send=lambda call: pytest.fail("too much"))
+    shadow = variant(full)
+    call = SimpleNamespace(frame=pack(REQUEST, 7, 0, b"", b""), sent=0.0)
+    room.copy(call, shadow, NOW)
+    assert shadow.meter.lost == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.gateway.conftest import ACCOUNT, Gateway
 from tests.gateway.failing import refused
 from tests.gateway.requests import ROLE, model, variant
 from tests.gateway.resources.test_hosting import VALIDATION, stand
-from tidemill.control.inference_experiment import Experiments
+from tidemill.control.inference_experiment import KIND, Experiments
 
 TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
@@ -134,3 +135,60 @@ def test_something_must_be_left_in_production(
     trying.create_inference_experiment(**experiment())
     with refused(VALIDATION, words):
         trying.stop_inference_experiment(Name="try", ModelVariantActions=actions)
+
+
+@pytest.fixture
+def created(trying: Any, gateway: Gateway, region: str) -> Any:
+    """A client of a region with an experiment ``try`` that is Created."""
+    trying.create_inference_experiment(**experiment())
+    put(gateway, region, "Created")
+    return trying
+
+
+def put(gateway: Gateway, region: str, status: str) -> None:
+    gateway.verbs.change(KIND, region, "try", lambda row: replace(row, status=status))
+
+
+def test_what_is_changed_is_deployed_if_it_must_be(
+    created: Any, gateway: Gateway, region: str
+) -> None:
+    end = TOMORROW + timedelta(days=3)
+    created.update_inference_experiment(Name="try", Description="new", Schedule={"EndTime": end})
+    told = created.describe_inference_experiment(Name="try")
+    assert (told["Status"], told["Description"]) == ("Created", "new")
+    assert told["Schedule"] == {"StartTime": TOMORROW, "EndTime": end}
+    mode = experiment(percentage=7)["ShadowModeConfig"]
+    created.update_inference_experiment(
+        Name="try", ShadowModeConfig=mode, ModelVariants=[model_variant("dark", count=3)]
+    )
+    told = created.describe_inference_experiment(Name="try")
+    assert (told["Status"], told["ShadowModeConfig"]) == ("Updating", mode)
+    assert told["ModelVariants"][1].pop("Status") == "Updating"
+    assert told["ModelVariants"][1] == model_variant("dark", count=3)
+    with refused("ConflictException", "in status Updating"):
+        created.start_inference_experiment(Name="try")
+    put(gateway, region, "Created")
+    with refused(VALIDATION, "does not have: other"):
+        created.update_inference_experiment(Name="try", ModelVariants=[model_variant("other")])
+
+
+def test_it_is_started_stopped_and_forgotten(created: Any, gateway: Gateway, region: str) -> None:
+    created.start_inference_experiment(Name="try")
+    assert created.describe_inference_experiment(Name="try")["Status"] == "Starting"
+    put(gateway, region, "Running")
+    created.stop_inference_experiment(
+        Name="try",
+        ModelVariantActions={"main": "Remove", "dark": "Promote"},
+        DesiredModelVariants=[model_variant("dark", count=4)],
+        DesiredState="Cancelled",
+        Reason="enough",
+    )
+    told = created.describe_inference_experiment(Name="try")
+    assert (told["Status"], told["StatusReason"]) == ("Stopping", "enough")
+    assert [v["Status"] for v in told["ModelVariants"]] == ["Deleting", "Updating"]
+    put(gateway, region, "Cancelled")
+    told = created.describe_inference_experiment(Name="try")
+    assert [v["Status"] for v in told["ModelVariants"]] == ["Deleted", "InService"]
+    created.delete_inference_experiment(Name="try")
+    assert created.list_inference_experiments()["InferenceExperiments"] == []
+    assert created.describe_endpoint(EndpointName="mill")["EndpointStatus"] == "InService"

@@ -80,7 +80,8 @@ def _live(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> dict
     if not state.get("pending"):
         scales = row.status == EndpointStatus.UPDATING.value
         return {**answer, "VariantStatus": [{"Status": "Updating"}]} if scales else answer
-    answer["CurrentWeight"] *= _share(state, is_old=True)
+    if not variant.get("shadow"):
+        answer["CurrentWeight"] *= _share(state, is_old=True)
     answer["CurrentInstanceCount"] = _ready(state, state["generation"], variant["name"])
     return {**answer, **_variant_status(state, is_old=True)}
 
@@ -89,7 +90,8 @@ def _coming(row: Row, sent: Mapping[str, Any], variant: Mapping[str, Any]) -> di
     """A variant of the fleet that an update brings."""
     answer, state = _variant(row, sent, variant), row.document["state"]
     generation, name = state["pending"]["generation"], variant["name"]
-    answer["CurrentWeight"] = variant["weight"] * _share(state, is_old=False)
+    share = 1.0 if variant.get("shadow") else _share(state, is_old=False)
+    answer["CurrentWeight"] = variant["weight"] * share
     answer["CurrentInstanceCount"] = _ready(state, generation, name)
     return {**answer, **_variant_status(state, is_old=False)}
 
