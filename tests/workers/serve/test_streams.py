@@ -13,8 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workers.places import Place
-from tests.workers.serve.replicas import CENTRES, CSV, JSON, LINES, RECORDIO, Client, put_model
+from tests.workers.places import Place, start
+from tests.workers.serve.replicas import (
+    CENTRES,
+    CSV,
+    JSON,
+    LINES,
+    RECORDIO,
+    Client,
+    put_model,
+    serve_task,
+    wait_until_ready,
+)
 from tests.workers.serve.replicas import replica as running
 from tests.workers.serve.replicas import request as asked
 from tests.workers.serve.test_answers import ARROW, NPY, NPZ, PARQUET, TENSORS, body_of
@@ -331,6 +341,23 @@ def test_others_are_answered_while_a_stream_goes_on(path: Path) -> None:
         client.send(asked(body, CSV, JSON, id=3))
         [whole] = client.receive(1)
         assert parts == whole.body
+
+
+@pytest.mark.serial
+def test_sigterm_lets_a_stream_end(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    home = serve_task(place, put_model(place))
+    process = start("serve", home)
+    wait_until_ready(home)
+    with Client(place.root / "r.sock") as client:
+        client.send(streaming(b"1.5,2.5,3.5\n" * 20_000))
+        got = client.receive(1)
+        process.terminate()
+        while got[-1].kind != RESPONSE:
+            client.send(pack(MORE, 1, 0, b"", COUNT.pack(sum(len(f.body) for f in got))))
+            got = client.receive(1)
+        assert got[-1].status == 200
+        assert process.wait(timeout=20) == 0
 
 
 def test_a_body_that_is_read_by_nobody_is_not_made(path: Path) -> None:

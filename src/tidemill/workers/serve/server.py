@@ -17,7 +17,9 @@ from tidemill.workers.serve.answers import Answer
 from tidemill.workers.serve.connection import Connection
 from tidemill.workers.serve.streams import Streams
 
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS, STREAMS_SECONDS = 10.0, 25.0
+"""So long one that is to end goes on for what has come, and for answers in parts: control kills it
+after 30 s."""
 QUIET_SECONDS = 0.1
 """So long nothing must come before a replica that is to end takes it that all was answered."""
 LOOK_SECONDS = 1.0
@@ -58,8 +60,8 @@ class Server:
             self._turn(patience)
         self._selector.unregister(self._listener)
         self._listener.close()
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < began + (STREAMS_SECONDS if self._streams else DRAIN_SECONDS):
             came = self._turn(QUIET_SECONDS)
             under_way = self._owed or self._streams or any(c.is_amid for c in self._connections)
             if not (came or under_way):
