@@ -19,6 +19,7 @@ PAGES = [
     "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/input-modes.md",
+    "how-to/learning-endpoints.md",
     "how-to/multi-model-endpoints.md",
     "how-to/request-formats.md",
     "how-to/scale-endpoints.md",

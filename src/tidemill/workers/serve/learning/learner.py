@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -26,6 +27,7 @@ from tidemill.workers.serve.learning.opened import Opened, able, open_artifact
 from tidemill.workers.serve.learning.places import Places
 from tidemill.workers.serve.model import open_model
 
+SWITCH_SECONDS = 0.0005
 LONGEST_LOG = 16 << 20
 MOST_WAITING = 64 << 20
 """Bytes of a replica's feedback that no version has yet; more is refused until one has."""
@@ -56,6 +58,8 @@ class Learner:
         self._log = log.Writer(places.logs, self._replica)
         self._follower = Follower(home.root, places, opened.declaration, opened.model, complain)
         self._use()
+        # So that the thread that loads versions lets the loop go on as soon as requests come.
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._follower.start()
 
     def __call__(self, frames: Sequence[Frame]) -> Sequence[Answer]:
