@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tidemill.spec.route import RoutingTable, from_json
 LEARN = {"TIDEMILL_LEARN": "true"}
 
 
-def state(environment: dict[str, str], **more: object) -> EndpointState:
+def state(environment: dict[str, str], **more: Any) -> EndpointState:
     one = replace(variant("main", **more), environment=environment)
     return replace(begin("/home", "config", [one]), replicas={"r1": alive()}, made=1)
 
@@ -32,7 +33,7 @@ def state(environment: dict[str, str], **more: object) -> EndpointState:
     ],
 )
 def test_the_router_is_told_who_takes_feedback(
-    environment: dict[str, str], more: dict[str, object], learns: bool
+    environment: dict[str, str], more: dict[str, Any], learns: bool
 ) -> None:
     found = route("mill", "r", state(environment, **more))
     assert [v.learns for v in found.variants] == [learns]

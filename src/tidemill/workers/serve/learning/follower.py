@@ -25,8 +25,8 @@ from tidemill.workers.serve.learning.places import Places
 from tidemill.workers.serve.learning.version import About, Versions
 
 LOOK_SECONDS = 0.1
-AGAIN_SECONDS = 0.5
-"""So long nothing is started after a leader has ended by itself."""
+AGAIN_SECONDS, LONGEST_PAUSE = 0.5, 30.0
+"""So long nothing is started after a leader has ended by itself, and longer each time."""
 LAST_SECONDS = 5.0
 
 
@@ -58,7 +58,7 @@ class Follower:
         self._versions = Versions(places.versions)
         self.newest = Version(About(), original, time.time())
         self._leader: subprocess.Popen[bytes] | None = None
-        self._not_before = 0.0
+        self._not_before, self._pause = 0.0, AGAIN_SECONDS
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
         self.look()
@@ -87,6 +87,7 @@ class Follower:
         while number > self.newest.about.number:
             try:
                 self.newest = self._load(number)
+                self._pause = AGAIN_SECONDS
             except FileNotFoundError:  # it has gone meanwhile, for there are newer ones
                 number = self._versions.newest()
 
@@ -110,7 +111,8 @@ class Follower:
         if self._leader is not None and self._leader.poll() is not None:
             self._complain(f"Learning has ended ({self._leader.returncode}) and begins again")
             self._leader = None
-            self._not_before = time.monotonic() + AGAIN_SECONDS
+            self._not_before = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
         if self._leader is None and time.monotonic() >= self._not_before:
             self._leader = self._lead()
 

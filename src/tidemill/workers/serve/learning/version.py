@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -63,13 +64,19 @@ class Versions:
         return self._place(number).stat().st_mtime
 
     def write(self, about: About, files: Mapping[str, bytes]) -> None:
-        """Publish a version, in one step; old ones go. For the one who leads alone."""
+        """Publish a version, in one step; old ones go. For the one who leads alone.
+
+        It is on the disk by then: what it takes in may be removed.
+        """
         draft = self._directory / "draft"
         shutil.rmtree(draft, ignore_errors=True)  # of one that was killed
         draft.mkdir()
-        for name, data in files.items():
-            (draft / name).write_bytes(data)
-        (draft / _ABOUT).write_text(json.dumps(asdict(about)))
+        told = json.dumps(asdict(about)).encode()
+        for name, data in {**files, _ABOUT: told}.items():
+            with (draft / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         self._in_place(draft, about.number)
         for number in sorted(self._numbers())[:-KEPT]:
             shutil.rmtree(self._place(number), ignore_errors=True)
