@@ -18,9 +18,9 @@ way at once; answers carry the id of their request and may come in any order, bu
 answer in theirs. Integers are little-endian.
 
 A replica sends no more than WINDOW bytes in PARTs of one answer, but for what goes beyond it in the
-last of them, until the router says with a MORE that so many of them (u32, its body) have been passed
-on. A STOP, with the id alone, says that nobody waits for the rest: a RESPONSE follows at once. What
-these say of an answer that has ended meanwhile is passed over.
+last of them, until the router says with a MORE that so many of them (u32, its body) have been
+passed on. A STOP, with the id alone, says that nobody waits for the rest: a RESPONSE follows at
+once. What these say of an answer that has ended meanwhile is passed over.
 
 A large body need not go through the socket. Before the first one the router offers a replica of
 its own machine memory, with a frame SHARE, whose body is JSON (``path`` and ``size``); a replica
