@@ -107,6 +107,16 @@ def settled(endpoint: Endpoint, rows: int) -> dict[str, Any]:
         time.sleep(0.05)
 
 
+def metrics(platform: Platform) -> list[dict[str, Any]]:
+    """Once there are any; control looks every two seconds."""
+    client = platform.connection.client("cloudwatch")
+    deadline = time.monotonic() + 20
+    while not (found := client.list_metrics(Namespace="Tidemill/Learning")["Metrics"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return list(found)
+
+
 def test_a_drifting_concept_is_followed(platform: Platform, job: TrainingJob) -> None:
     """Labels come by inference id and as rows, while replicas are killed: all are learned once."""
     platform.connection.client("s3").create_bucket(Bucket="learned")
@@ -147,6 +157,8 @@ def test_a_drifting_concept_is_followed(platform: Platform, job: TrainingJob) ->
     keys = [item["Key"] for item in listed["Contents"]]
     newest = f"here/drifting/AllTraffic-1/version-{told['Version']:06d}/model.tar.gz"
     assert newest in keys
+    measured = {(m["MetricName"], len(m["Dimensions"])) for m in metrics(platform)}
+    assert {("RowsLearned", 2), ("Version", 2), (LOSS, 3)} <= measured
     with pytest.raises(ClientError, match="remembers no answer"):
         endpoint.feedback(by_id={"nobody": 1})
     endpoint.delete()

@@ -27,6 +27,7 @@ from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.health import Health
 from tidemill.control.inference_experiment import Experiments
+from tidemill.control.lessons import Lessons
 from tidemill.control.metering import Metering, Usage
 from tidemill.control.provisioned import ProvisionedUse
 from tidemill.control.reconcile.duty import Duty
@@ -68,6 +69,7 @@ def run(home: Home, account: str) -> None:
         Usage(verbs, metrics),
         ProvisionedUse(verbs, home, metrics),
         Shelves(verbs, metrics),
+        Lessons(verbs, metrics),
         Alarms(verbs, metrics),
         Schedules(verbs),
         Experiments(verbs),
