@@ -6,23 +6,21 @@ waits its turn, and its latency counts from its instant all the same (Gil Tene, 
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import json
 import math
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import cast
 from urllib.parse import urlsplit
-
-import uvloop
 
 WARM_UP_SECONDS = 0.5
 LAST_ANSWERS_SECONDS = 1.0
@@ -65,62 +63,69 @@ def run(
 
 
 class _Pace:
-    """What is due, what is free and what was taken. Instants: seconds of CLOCK_MONOTONIC."""
+    """One loop over the timer and the connections, with as little between as Python has.
 
-    def __init__(self, request: bytes, start: float, interval: float) -> None:
+    Instants: seconds of CLOCK_MONOTONIC.
+    """
+
+    def __init__(self, url: str, request: bytes, rate: float, connections: int) -> None:
+        parts = urlsplit(url)
+        address = parts.hostname or "", parts.port or 80
         self.request = request
-        self.start = start
-        self.interval = interval
-        self.count = 0
+        self.interval = 1 / rate
+        self.sockets = [socket.create_connection(address) for _ in range(connections)]
+        self.free = [each.fileno() for each in self.sockets]
+        self.instants: dict[int, float] = {}  # of those that wait for their answer
+        self.parts: dict[int, bytes] = {}  # of answers that are not whole yet
         self.due: deque[float] = deque()
-        self.free: list[_Sender] = []
         self.taken: list[tuple[float, float]] = []
         self.errors = 0
 
-    def tick(self, instants: int) -> None:
-        """So many more instants have come."""
-        for index in range(self.count, self.count + instants):
-            instant = self.start + index * self.interval
-            if self.free:
-                self.free.pop().send(instant)
-            else:
-                self.due.append(instant)
-        self.count += instants
+    def run(self, start: float, end: float) -> None:
+        """Ask at every instant between, and wait a second for the last answers."""
+        timer, ready, count = _timer(start, self.interval), select.epoll(), 0
+        for file in (timer, *self.free):
+            ready.register(file, select.EPOLLIN)
+        while (now := time.perf_counter()) < end + LAST_ANSWERS_SECONDS:
+            if now > end and not self.instants and not self.due:
+                break
+            for file, _ in ready.poll(0.1):
+                if file != timer:
+                    self.receive(file, ready)
+                    continue
+                come = int.from_bytes(os.read(timer, 8), sys.byteorder)
+                instants = (start + i * self.interval for i in range(count, count + come))
+                self.due.extend(instant for instant in instants if instant < end)
+                count += come
+            while self.due and self.free:
+                self.send(self.free.pop())
+        os.close(timer)
 
-    def answered(self, sender: _Sender, is_good: bool) -> None:
-        """A connection is free again."""
-        self.errors += not is_good
-        if is_good:
-            self.taken.append((sender.instant, time.perf_counter() - sender.instant))
-        if self.due:
-            sender.send(self.due.popleft())
+    def send(self, file: int) -> None:
+        """The next request that is due."""
+        self.instants[file] = self.due.popleft()
+        if os.write(file, self.request) != len(self.request):
+            raise OSError("a request that fits a socket's buffer is needed")
+
+    def receive(self, file: int, ready: select.epoll) -> None:
+        """More of an answer, or the end of a connection."""
+        more = b""
+        with suppress(ConnectionError):
+            more = os.read(file, 65536)
+        answer = self.parts.pop(file, b"") + more
+        if more and not _is_whole(answer):
+            self.parts[file] = answer
+            return
+        instant = self.instants.pop(file, 0.0)
+        if answer.startswith(b"HTTP/1.1 200") and more:
+            self.taken.append((instant, time.perf_counter() - instant))
         else:
-            self.free.append(sender)
-
-
-class _Sender(asyncio.Protocol):
-    def __init__(self, pace: _Pace) -> None:
-        self.pace = pace
-        self.instant = 0.0
-        self.is_waiting = False
-        self.buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.write = cast(asyncio.Transport, transport).write
-        self.pace.free.append(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.pace.errors += 1
-
-    def send(self, instant: float) -> None:
-        self.instant = instant
-        self.write(self.pace.request)
-
-    def data_received(self, data: bytes) -> None:
-        data = self.buffer + data
-        self.buffer = b"" if _is_whole(data) else data
-        if not self.buffer:
-            self.pace.answered(self, data.startswith(b"HTTP/1.1 200"))
+            self.errors += 1
+        if more:
+            self.free.append(file)
+        else:
+            ready.unregister(file)
+            self.free = [each for each in self.free if each != file]
 
 
 def _is_whole(answer: bytes) -> bool:
@@ -131,35 +136,17 @@ def _is_whole(answer: bytes) -> bool:
     return len(answer) >= head + 4 + int(length[1])
 
 
-async def _paced(url: str, request: bytes, rate: float, connections: int, seconds: float) -> Paced:
-    parts, loop = urlsplit(url), asyncio.get_running_loop()
-    start = time.perf_counter() + WARM_UP_SECONDS
-    pace = _Pace(request, start, 1 / rate)
-    made = [
-        await loop.create_connection(
-            lambda: _Sender(pace),
-            parts.hostname or "",
-            parts.port or 80,
-            family=socket.AF_INET,
-        )
-        for _ in range(connections)
-    ]
-    timer = _timer(start, 1 / rate)
-    loop.add_reader(timer, lambda: pace.tick(int.from_bytes(os.read(timer, 8), sys.byteorder)))
+def _paced(url: str, request: bytes, rate: float, connections: int, seconds: float) -> Paced:
+    pace = _Pace(url, request, rate, connections)
+    start = time.perf_counter() + 0.01
+    first, end = start + WARM_UP_SECONDS, start + WARM_UP_SECONDS + seconds
     cpu = time.process_time()
-    await asyncio.sleep(WARM_UP_SECONDS * 2 + seconds)
-    loop.remove_reader(timer)
-    busy = (time.process_time() - cpu) / (WARM_UP_SECONDS + seconds)
-    await asyncio.sleep(LAST_ANSWERS_SECONDS)
-    waiting = connections - len(pace.free) + len(pace.due)
-    first = start + WARM_UP_SECONDS
-    counted = sorted(took for at, took in pace.taken if first <= at < first + seconds)
-    errors = pace.errors
-    for transport, _ in made:
-        transport.abort()
-    os.close(timer)
+    pace.run(start, end)
+    busy = (time.process_time() - cpu) / (end - start)
+    counted = sorted(took for at, took in pace.taken if at >= first)
     p50, p99, worst = (_quantile(counted, q) * 1e3 for q in (0.5, 0.99, 1.0))
-    return Paced(len(counted) / seconds, p50, p99, worst, errors + waiting, busy)
+    errors = pace.errors + len(pace.instants) + len(pace.due)
+    return Paced(len(counted) / seconds, p50, p99, worst, errors, busy)
 
 
 def _quantile(ordered: list[float], share: float) -> float:
@@ -180,7 +167,7 @@ class _Moment(ctypes.Structure):
 
 
 def _timer(start: float, interval: float) -> int:
-    """A file that becomes readable at each instant; the event loop's own timers count in ms."""
+    """A file that becomes readable at each instant; epoll's own patience is counted in ms."""
     system = ctypes.CDLL(None, use_errno=True)
     file: int = system.timerfd_create(_MONOTONIC, _FLAGS)
     every, first = divmod(round(interval * 1e9), 10**9), divmod(round(start * 1e9), 10**9)
@@ -193,4 +180,4 @@ if __name__ == "__main__":
     given = json.load(sys.stdin)
     wire = _request(given["url"], given["headers"], bytes.fromhex(given["body"]))
     found = _paced(given["url"], wire, given["rate"], given["connections"], given["seconds"])
-    json.dump(asdict(uvloop.run(found)), sys.stdout)
+    json.dump(asdict(found), sys.stdout)

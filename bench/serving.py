@@ -165,8 +165,10 @@ def echoing() -> Iterator[str]:
     command = [sys.executable, "-c", ECHO]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
-        process.send_signal(signal.SIGKILL)
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
+        finally:
+            process.send_signal(signal.SIGKILL)
 
 
 if __name__ == "__main__":

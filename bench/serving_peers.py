@@ -9,10 +9,11 @@ server, which also tells what the two load generators can see (wrk, and bench.pa
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -44,21 +45,30 @@ PACED_SHARE = 0.7
 def main() -> int:
     """Measure and write the table."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         platform, model = _deployed(Home(root / "home"))
-        (root / "echo").mkdir()
         ours, floor = Contestant(platform), Contestant(Echo(root / "echo"))
-        everyone = [floor, ours, *_peers(root, model, given.peers.split(","))]
+        document = {"weights": model.weights.tolist(), "bias": float(model.bias)}
+        peers = [
+            Contestant(PeerServer(peer, root / peer.package, document))
+            for peer in PEERS
+            if peer.package in given.peers.split(",")
+        ]
+        everyone = [floor, ours, *peers]
         asked = _asked(model)
+        for each in everyone:
+            _say(f"prepare {each.system.name}")
+            _attempt(each, each.system.prepare)
         for each in everyone:
             _attempt(each, partial(_choose, each, asked))
         for turn in range(given.repeats):
             # Ours before the floor, which is then asked at the rate that ours was.
-            for each in (ours, floor, *everyone[2:]):
-                _say(f"round {turn + 1} of {given.repeats}: {each.system.name}")
+            for each in (ours, floor, *peers):
                 like = ours if each is floor else each
                 _attempt(each, partial(_round, each, like, asked, given.seconds))
+                _say(f"round {turn + 1} of {given.repeats}: {each.system.name}")
     write(report.TASK, report.table(everyone, CASES, PACED_SHARE))
     return 0
 
@@ -85,17 +95,6 @@ def _deployed(home: Home) -> tuple[Tidemill, LinearModel]:
     archive.extract(artifact, home.root / "model")
     model = codec.from_bytes(LinearModel, archive.read(home.root / "model", "model.safetensors"))
     return Tidemill(home, endpoint.name), model
-
-
-def _peers(root: Path, model: LinearModel, wanted: list[str]) -> Iterator[Contestant]:
-    document = {"weights": model.weights.tolist(), "bias": float(model.bias)}
-    for peer in PEERS:
-        if peer.package in wanted:
-            _say(f"prepare {peer.name}")
-            try:
-                yield Contestant(PeerServer(peer, root / peer.package, document))
-            except (OSError, RuntimeError) as error:
-                _say(f"{peer.name} is skipped: {error}")
 
 
 def _asked(model: LinearModel) -> Asked:

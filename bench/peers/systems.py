@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import orjson
 import psutil
 
-from bench.peers.install import install
+from bench.peers.install import install, programs
 from bench.peers.table import Peer, Rows
 from bench.serving import ECHO, signed
 from tidemill import __version__
@@ -49,6 +49,9 @@ class System(Protocol):
     setups: tuple[str, ...]
     is_floor: bool
 
+    def prepare(self) -> None:
+        """All that comes before any start; raises RuntimeError when it cannot be had."""
+
     def start(self, setup: str) -> str:
         """Begin to start it; the URL that will answer."""
 
@@ -77,6 +80,9 @@ class Tidemill:
     def __init__(self, home: Home, endpoint: str) -> None:
         self._home = home
         self._path = f"/endpoints/{endpoint}/invocations"
+
+    def prepare(self) -> None:
+        pass
 
     def start(self, setup: str) -> str:
         return server.start_detached(self._home, "127.0.0.1", 0, "123456789012").url + self._path
@@ -137,6 +143,9 @@ class Echo(Program):
     name, version, is_floor = "uvloop echo", "", True
     setups: tuple[str, ...] = ("no model",)
 
+    def prepare(self) -> None:
+        self.folder.mkdir()
+
     def start(self, setup: str) -> str:
         (self.folder / "log").unlink(missing_ok=True)
         self.begin([sys.executable, "-c", ECHO], {})
@@ -162,15 +171,22 @@ class PeerServer(Program):
     def __init__(self, peer: Peer, folder: Path, model: Mapping[str, Any]) -> None:
         super().__init__(folder)
         self.name = peer.name
+        self.version = ""
         self.setups = tuple(setup.name for setup in peer.setups)
         self._peer = peer
-        self._programs = install(peer)
-        self.version = self._told_version()
-        folder.mkdir()
-        (folder / "model.json").write_text(json.dumps(model))
-        for file in (HERE / "model" / "logistic.py", *(HERE / peer.package).glob("*.py")):
-            shutil.copy(file, folder)
-        if (folder / "prepare.py").exists():
+        self._model = model
+        self._programs = programs(peer)
+
+    def prepare(self) -> None:
+        install(self._peer)
+        self.folder.mkdir()
+        (self.folder / "model.json").write_text(json.dumps(self._model))
+        package = self._peer.package
+        for file in (HERE / "model" / "logistic.py", *(HERE / package).glob("*.py")):
+            shutil.copy(file, self.folder)
+        tell = f"import importlib.metadata as m; print(m.version('{package}'))"
+        self.version = self._python("-c", tell)
+        if (self.folder / "prepare.py").exists():
             self._python("prepare.py")
 
     def start(self, setup: str) -> str:
@@ -191,16 +207,10 @@ class PeerServer(Program):
     def scores(self, answer: bytes) -> list[float]:
         return self._peer.read(orjson.loads(answer))
 
-    def _told_version(self) -> str:
-        name = self._peer.package
-        return self._python("-c", f"import importlib.metadata as m; print(m.version('{name}'))")
-
     def _python(self, *arguments: str) -> str:
         command = [str(self._programs / "python"), *arguments]
-        folder = self.folder if self.folder.exists() else None
-        done = subprocess.run(
-            command, cwd=folder, env={**os.environ, **CALM}, capture_output=True, text=True
-        )
+        calm = {**os.environ, **CALM}
+        done = subprocess.run(command, cwd=self.folder, env=calm, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1])
         return done.stdout.strip()
