@@ -13,7 +13,8 @@ Document = dict[str, Any]
 class Row:
     """kind: ``training_job``, ``endpoint`` … · created, modified: epoch seconds
     serial: order of creation over all kinds, breaks ties of time · revision: grows with every write
-    document: JSON; by our convention {"request": as sent, "state": what has happened since}
+    document: JSON; by our convention {"request": as sent, "state": what has happened since}, and
+    {"labels": {key: [values]}} by which lists find it; who once wrote labels always writes them
     """
 
     kind: str
@@ -31,6 +32,8 @@ class Row:
 class Query:
     """A list request. A page takes ``limit`` rows in order and only then applies the filters
     when ``filter_after`` is set (as ListTrainingJobs does), else filters first.
+
+    names: only these · labels: (key, value) that rows must have, whatever ``filter_after`` says
     """
 
     kind: str
@@ -46,6 +49,8 @@ class Query:
     limit: int = 10
     after: str | None = None
     filter_after: bool = False
+    names: tuple[str, ...] | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

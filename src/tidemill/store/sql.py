@@ -39,6 +39,17 @@ _ROWS = sa.Table(
     sa.Index("rows_by_status", "kind", "status"),
     sqlite_autoincrement=True,  # a serial is never used twice, so an old token skips nothing
 )
+_LABELS = sa.Table(
+    "labels",
+    _TABLES,
+    sa.Column("kind", _TEXT, primary_key=True),
+    sa.Column("region", _TEXT, primary_key=True),
+    sa.Column("key", _TEXT, primary_key=True),
+    sa.Column("value", _TEXT, primary_key=True),
+    sa.Column("serial", _SERIAL, primary_key=True, autoincrement=False),
+    sa.Index("labels_by_serial", "serial"),
+    sqlite_with_rowid=False,
+)
 _TAGS = sa.Table(
     "tags",
     _TABLES,
@@ -86,6 +97,7 @@ class SqlStore:
             with self._write() as connection:
                 statement = _ROWS.insert().values(values).returning(_ROWS.c.serial)
                 serial = connection.execute(statement).scalar_one()
+                _write_labels(connection, replace(row, serial=serial))
                 if arn is not None:
                     _write_tags(connection, arn, tags or {})
         except IntegrityError as error:
@@ -107,14 +119,17 @@ class SqlStore:
         """Write it back; raises Conflict when its revision is no longer the stored one."""
         values = {**_values(row), "revision": row.revision + 1}
         with self._write() as connection:
-            done = connection.execute(_ROWS.update().where(_is(row)).values(values))
-        _changed_one(done, row)
+            _changed_one(connection.execute(_ROWS.update().where(_is(row)).values(values)), row)
+            if "labels" in row.document:
+                connection.execute(_LABELS.delete().where(_LABELS.c.serial == row.serial))
+                _write_labels(connection, row)
         return replace(row, revision=row.revision + 1)
 
     def delete(self, row: Row, *, arn: str | None = None) -> None:
         """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored."""
         with self._write() as connection:
             _changed_one(connection.execute(_ROWS.delete().where(_is(row))), row)
+            connection.execute(_LABELS.delete().where(_LABELS.c.serial == row.serial))
             if arn is not None:
                 connection.execute(_TAGS.delete().where(_TAGS.c.arn == arn))
 
@@ -125,7 +140,7 @@ class SqlStore:
         column = _ROWS.c[query.sort_by]
         wanted = self._filters(query)
         select = sa.select(_ROWS, wanted.label("wanted")).where(
-            _ROWS.c.kind == query.kind, _ROWS.c.region == query.region
+            _ROWS.c.kind == query.kind, _ROWS.c.region == query.region, *_labelled(query)
         )
         if not query.filter_after:
             select = select.where(wanted)
@@ -193,6 +208,7 @@ class SqlStore:
             (query.created_before, lambda v: c.created < v),
             (query.modified_after, lambda v: c.modified > v),
             (query.modified_before, lambda v: c.modified < v),
+            (query.names, lambda v: c.name.in_(v)),
         )
         return sa.and_(sa.true(), *(test(v) for v, test in given if v is not None))
 
@@ -253,6 +269,22 @@ def _changed_one(done: sa.CursorResult[Any], row: Row) -> None:
 def _beyond(column: sa.Column[Any], query: Query, at: tuple[Any, int]) -> sa.ColumnElement[bool]:
     here, there = sa.tuple_(column, _ROWS.c.serial), sa.tuple_(*map(sa.literal, at))
     return here < there if query.descending else here > there
+
+
+def _labelled(query: Query) -> Iterator[sa.ColumnElement[bool]]:
+    c = _LABELS.c
+    for key, value in query.labels:
+        where = (c.kind == query.kind) & (c.region == query.region)
+        found = sa.select(c.serial).where(where, c.key == key, c.value == value)
+        yield _ROWS.c.serial.in_(found)
+
+
+def _write_labels(connection: sa.Connection, row: Row) -> None:
+    here = {"kind": row.kind, "region": row.region, "serial": row.serial}
+    labels: Mapping[str, Sequence[str]] = row.document.get("labels", {})
+    values = [{**here, "key": k, "value": v} for k, vs in labels.items() for v in set(vs)]
+    if values:
+        connection.execute(_LABELS.insert(), values)
 
 
 def _write_tags(connection: sa.Connection, arn: str, tags: Mapping[str, str]) -> None:

@@ -206,6 +206,35 @@ def check_lists_filter(shelf: Shelf) -> None:
         assert _names(store, replace(_query(), limit=1, **filters)) == names.split(), filters
 
 
+def check_lists_keep_to_the_names_asked_for(shelf: Shelf) -> None:
+    store = shelf.open()
+    _insert_a_and_b(store)
+    assert _names(store, replace(_query(), names=("b2", "a1", "c"), limit=1)) == ["a1", "b2"]
+    assert _names(store, replace(_query(), names=())) == []
+
+
+def check_lists_find_rows_by_their_labels(shelf: Shelf) -> None:
+    store = shelf.open()
+    wheat = {"labels": {"grain": ["wheat", "rye"], "mill": ["m1"]}}
+    made = store.insert(row("a", document=wheat))
+    store.insert(row("b", document={"labels": {"grain": ["rye", "rye"], "mill": ["m2"]}}))
+    store.insert(row("c", region="eu-west-1", document=wheat))
+    store.insert(row("d", kind="endpoint", document=wheat))
+    rye = replace(_query(), labels=(("grain", "rye"),), limit=1)
+    assert _names(store, rye) == ["a", "b"]
+    assert _names(store, replace(rye, labels=(*rye.labels, ("mill", "m2")))) == ["b"]
+    assert _names(store, replace(rye, labels=(("mill", "rye"),))) == []
+    newer = store.update(replace(made, document={"labels": {"grain": ["oats"]}}))
+    assert _names(store, rye) == ["b"]
+    assert _names(store, replace(rye, labels=(("grain", "oats"),))) == ["a"]
+    with _refused(Conflict):
+        store.update(replace(made, document=wheat))
+    assert _names(store, replace(rye, labels=(("mill", "m1"),))) == []
+    store.delete(newer)
+    store.insert(row("a"))
+    assert _names(store, replace(rye, labels=(("grain", "oats"),))) == []
+
+
 def check_a_page_filters_first(shelf: Shelf) -> None:
     store = shelf.open()
     _insert_a_and_b(store)
