@@ -21,7 +21,8 @@ from tidemill.auth.identity import Identity
 from tidemill.auth.refusal import Dialect
 from tidemill.gateway import protocols
 from tidemill.gateway.call import Call, Platform
-from tidemill.gateway.services import BY_SCOPE, BY_TARGET, Spoken
+from tidemill.gateway.services import BY_PATH, BY_SCOPE, BY_TARGET, Spoken
+from tidemill.gateway.wire import rest
 from tidemill.gateway.wire.errors import Fault, answer
 
 LARGEST_BODY = 2 << 20
@@ -62,7 +63,8 @@ class Door:
         identity = self._identify(seen, body)
         body = protocols.plain(seen, body, LARGEST_BODY)
         if seen.dialect == "rest-json":
-            raise Fault("UnknownOperationException", f"Nothing answers at {seen.path}.", status=404)
+            content = await to_thread.run_sync(self._by_path, seen, body, identity)
+            return protocols.reply(seen.dialect, "1.1", content, id)
         fields = protocols.fields(seen, body) if seen.dialect == "query" else {}
         spoken, name = _recognised(seen, identity, fields)
         content = await to_thread.run_sync(
@@ -91,6 +93,19 @@ class Door:
         if isinstance(sent, bytes):
             return protocols.json_body(done)
         return protocols.xml_body(operation, done, spoken.description().namespace, id)
+
+    def _by_path(self, seen: protocols.Seen, body: bytes, who: Identity) -> bytes:
+        """In a thread: a call of a service whose operations are paths."""
+        for spoken in BY_PATH:
+            found = rest.route(spoken.model, seen.method, seen.path)
+            if found is not None:
+                break
+        else:
+            raise Fault("UnknownOperationException", f"Nothing answers at {seen.path}.", status=404)
+        _must_be_for(spoken, who)
+        operation, handler = spoken.find(found[0])
+        asked = protocols.read_rest(seen, operation, found[1], body, spoken.invalid)
+        return protocols.json_body(handler(Call(operation, asked, who.region, self.platform)) or {})
 
     def _error(self, error: Exception, seen: protocols.Seen, id: str) -> Response:
         dialect: Dialect = seen.dialect
@@ -141,9 +156,13 @@ def _recognised(
             "S3, STS, IAM, CloudWatch and CloudWatch Logs.",
             status=501,
         )
+    _must_be_for(spoken, identity)
+    return spoken, name
+
+
+def _must_be_for(spoken: Spoken, identity: Identity) -> None:
     if spoken.scope != identity.service:
         raise Fault(
             "InvalidSignatureException",
             f"Credential should be scoped to correct service: '{spoken.scope}'.",
         )
-    return spoken, name

@@ -12,12 +12,13 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 
 from tidemill.auth.refusal import Dialect
-from tidemill.gateway.wire import json, query, validate
+from tidemill.gateway.wire import json, query, rest, validate
 from tidemill.gateway.wire.errors import Answer, Fault
 from tidemill.gateway.wire.model import Operation, Shape
 
 FORM = "application/x-www-form-urlencoded"
 _SCOPE = re.compile(r"Credential=[^/,]+(?:/|%2F)\d{8}(?:/|%2F)[^/%]+(?:/|%2F)([^/%]+)(?:/|%2F)")
+_KINDS: Mapping[str, str] = {"query": "text/xml", "rest-json": "application/json"}
 _QUERY_SERVICES = ("sts", "iam", "monitoring")
 _RUNTIME = re.compile(r"/(?:endpoints|FeatureGroup)/|/Batch(?:Get|Put|Write)")
 
@@ -99,6 +100,15 @@ def read(sent: bytes | dict[str, str], shape: Shape | None, code: str) -> dict[s
     return asked
 
 
+def read_rest(
+    seen: Seen, operation: Operation, labels: Mapping[str, str], body: bytes, code: str
+) -> dict[str, Any]:
+    """The same, of a request that is in its path, its query and its body."""
+    asked = rest.parse(operation, labels, seen.query, seen.headers, body)
+    validate.check(asked, operation.input, code)
+    return asked
+
+
 def json_body(done: dict[str, Any] | None) -> bytes:
     return json.dump(done)
 
@@ -109,7 +119,7 @@ def xml_body(operation: Operation, done: dict[str, Any] | None, namespace: str, 
 
 def reply(dialect: Dialect, version: str, body: bytes, id: str) -> Response:
     """A success."""
-    kind = "text/xml" if dialect == "query" else f"application/x-amz-json-{version}"
+    kind = _KINDS.get(dialect, f"application/x-amz-json-{version}")
     return Response(body, 200, {"x-amzn-RequestId": id, "Content-Type": kind})
 
 

@@ -28,7 +28,7 @@ from tidemill.gateway.wire.model import Operation, Service, service
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """scope: in signatures · model: botocore's name · target: before the dot of X-Amz-Target
-    invalid: its code for values out of bounds
+    invalid: its code for values out of bounds · by_path: REST, its operations are told by path
     """
 
     scope: str
@@ -38,6 +38,7 @@ class Spoken:
     target: str = ""
     json: str = "1.1"
     invalid: str = VALIDATION
+    by_path: bool = False
 
     def description(self) -> Service:
         """AWS's description of it, read at the first call."""
@@ -108,4 +109,5 @@ SPOKEN = (
     Spoken("iam", "iam", "AWS IAM", iam.OPERATIONS, invalid="ValidationError"),
 )
 BY_TARGET = {s.target: s for s in SPOKEN if s.target}
-BY_SCOPE = {s.scope: s for s in SPOKEN}
+BY_SCOPE = {s.scope: s for s in SPOKEN if not s.by_path}
+BY_PATH = tuple(s for s in SPOKEN if s.by_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -43,12 +44,18 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call. wrapper: the XML element around a query answer."""
+    """One call. wrapper: the XML element around a query answer · method, uri: of REST protocols
+    places: members of the input that lie outside the body → (``uri``, ``querystring`` or
+    ``header``, the name there)
+    """
 
     name: str
     input: Shape | None
     output: Shape | None
     wrapper: str = ""
+    method: str = "POST"
+    uri: str = "/"
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Service:
@@ -76,13 +83,24 @@ class Service:
         return self._made[name]
 
     def _operation(self, name: str, said: Description) -> Operation:
-        output = said.get("output", {})
+        input, output = said.get("input", {}), said.get("output", {})
         return Operation(
             name,
-            self.shape(said["input"]["shape"]) if "input" in said else None,
+            self.shape(input["shape"]) if input else None,
             self.shape(output["shape"]) if output else None,
             output.get("resultWrapper", ""),
+            said["http"]["method"],
+            said["http"]["requestUri"],
+            self._places(input["shape"]) if input else {},
         )
+
+    def _places(self, shape: str) -> dict[str, tuple[str, str]]:
+        members = self._descriptions[shape].get("members", {})
+        return {
+            name: (said["location"], said.get("locationName", name))
+            for name, said in members.items()
+            if "location" in said
+        }
 
     def shape(self, name: str) -> Shape:
         """The shape of that name; it may hold itself."""
