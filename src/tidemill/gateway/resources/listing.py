@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tidemill.gateway.call import Call
@@ -25,7 +25,7 @@ class Listing:
     """member: of the answer · sort, descending: the documented defaults, which apply each by itself
     filter_after: MaxResults counts rows looked at, not rows returned (wire facts of the jobs)
     never: filters that nothing here can meet · item: makes one of the list in place of summary,
-    from the call, the row and the shape of an item
+    from the call, the row and the shape of an item · narrow: filters of its own, put into the query
     """
 
     noun: Noun
@@ -36,11 +36,13 @@ class Listing:
     filter_after: bool = False
     never: frozenset[str] = field(default_factory=frozenset)
     item: Callable[[Call, Row, Shape | None], dict[str, Any]] | None = None
+    narrow: Callable[[Call, Query], Query] | None = None
 
     def __call__(self, call: Call) -> dict[str, Any]:
         if self.never & call.request.keys():
             return {self.member: []}
-        page = call.verbs.list(self._query(call))
+        query = self._query(call)
+        page = call.verbs.list(self.narrow(call, query) if self.narrow else query)
         answer: dict[str, Any] = {self.member: [self._item(call, row) for row in page.rows]}
         return answer if page.next is None else {**answer, "NextToken": page.next}
 
@@ -73,6 +75,16 @@ class Listing:
             "CreationTime": row.created,
         }
         return {**named, **self.summary(row)}
+
+
+def by_labels(**labels: str) -> Callable[[Call, Query], Query]:
+    """Narrows a list by labels: the request's member → the key of the label that it gives."""
+
+    def narrow(call: Call, query: Query) -> Query:
+        asked = [(key, call.request[name]) for name, key in labels.items() if name in call.request]
+        return replace(query, labels=(*query.labels, *asked))
+
+    return narrow
 
 
 def _first(asked: dict[str, Any], *names: str) -> Any:

@@ -10,7 +10,7 @@ from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.model import Shape
-from tidemill.store.base import Row
+from tidemill.store.base import Query, Row
 
 NOBODY: dict[str, Any] = {}
 """Who made or changed it: there are no user profiles."""
@@ -24,13 +24,19 @@ def _no_more(row: Row) -> dict[str, Any]:
     return {}
 
 
+def _replaced(request: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given takes the place of what was there."""
+    return {**request, **sent}
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """plural: as in ListXs · member: of its answer · status: of new ones, told as XStatus
     changes: members that UpdateX may set; without any there is no such operation
     check: before a new one is written down · may_go: before one is removed; both raise to refuse
     more: further members of what describe and list tell · sort, descending: documented defaults
-    answers: whether DeleteX tells the ARN
+    answers: whether DeleteX tells the ARN · merge: what a request becomes by what an update sends
+    labels: of a new one, by its request · narrow: filters of the list beside the usual ones
     """
 
     noun: Noun
@@ -44,12 +50,21 @@ class Record:
     sort: str = "CreationTime"
     descending: bool = True
     answers: bool = False
+    merge: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] = _replaced
+    labels: Callable[[Mapping[str, Any]], Mapping[str, list[str]]] | None = None
+    narrow: Callable[[Call, Query], Query] | None = None
 
     def operations(self) -> dict[str, Handler]:
         """Create, describe, update, delete, list: by their names on the wire."""
         name = self.noun.name
         listing = Listing(
-            self.noun, self.member, _no_more, self.sort, self.descending, item=self.told
+            self.noun,
+            self.member,
+            _no_more,
+            self.sort,
+            self.descending,
+            item=self.told,
+            narrow=self.narrow,
         )
         found: dict[str, Handler] = {
             f"Create{name}": self.create,
@@ -63,6 +78,8 @@ class Record:
         self.check(call)
         kept = {name: value for name, value in call.request.items() if name != "Tags"}
         document: dict[str, Any] = {"request": kept, "state": {}}
+        if self.labels is not None:
+            document["labels"] = dict(self.labels(kept))
         kind, name = self.noun.kind, call.request[self.noun.key]
 
         def make(tags: Mapping[str, str]) -> Row:
@@ -74,12 +91,12 @@ class Record:
         return self.told(call, self.noun.find(call), call.operation.output)
 
     def update(self, call: Call) -> dict[str, Any]:
-        """What is given takes the place of what was there; the rest stays."""
+        """What is given takes the place of what was there, or as ``merge`` says; the rest stays."""
         row = self.noun.find(call)
         sent = {name: call.request[name] for name in self.changes if name in call.request}
 
         def changed(row: Row) -> Row:
-            request = {**row.document["request"], **sent}
+            request = self.merge(row.document["request"], sent)
             return replace(row, document={**row.document, "request": request})
 
         call.verbs.change(row.kind, row.region, row.name, changed)
