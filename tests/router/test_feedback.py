@@ -186,6 +186,15 @@ def test_feedback_of_another_form_is_told_the_right_one(body: bytes, words: str)
         read("application/json", body)
 
 
+@pytest.mark.parametrize("media", [LABELS, STATUS, f"{LABELS.upper()};a=b"])
+def test_the_router_s_own_words_are_not_taken_from_others(
+    media: str, client: Client, replica: Replica
+) -> None:
+    status, said = tell(client, b"", **{"Content-Type": media})
+    assert (status, said["__type"]) == (400, "ValidationError")
+    assert fed(replica) == []
+
+
 def test_json_lines_are_feedback_each() -> None:
     lines = b'{"InferenceId": "a", "Label": 1}\n\n{"InferenceId": "b"}\n'
     assert read("application/jsonlines", lines) == [Entry("a", [1]), Entry("b", None)]

@@ -172,6 +172,8 @@ def read(content_type: str, body: bytes) -> list[Entry] | None:
     >>> read("text/csv", b"1,0.5,0.25")
     """
     media = content_type.partition(";")[0].strip().lower()
+    if media in (LABELS, STATUS):  # what the router says to replicas itself
+        raise Malformed(_form(f"{media} is no content type of feedback"))
     if media in _JSON_LINES:
         documents = [_parsed(line) for line in body.splitlines() if line.strip()]
     elif media == "application/json" or (not media and body.lstrip().startswith(b"{")):
@@ -235,7 +237,7 @@ def _request(one: Remembered) -> tuple[str, bytes]:
 
 
 def _rows(accepted: Sequence[Mapping[str, Any]]) -> int:
-    return sum(one["Accepted"] for one in accepted)
+    return sum(one.get("Accepted", 0) for one in accepted)
 
 
 def _unknown(endpoint: str, ids: Sequence[str]) -> str:

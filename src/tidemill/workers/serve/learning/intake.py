@@ -89,7 +89,7 @@ class Intake:
 def _numbers(labels: Sequence[Any], rows: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     try:
         found = np.asarray(labels, np.float32)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidData("a label must be a number", got=str(error), do=_DO) from error
     if found.shape != (rows,):
         wanted = f"a label for each row: {amount(rows, 'label')} for this request"
