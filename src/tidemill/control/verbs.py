@@ -46,13 +46,43 @@ class Verbs:
         document: Document,
         status: str,
         tags: Mapping[str, str] | None = None,
+        *,
+        below: Callable[[Row], Row] | None = None,
     ) -> Row:
-        """Write a new thing down; raises Conflict when the name is taken."""
+        """Write a new thing down; raises Conflict when the name is taken.
+
+        below: makes a row that is written with it: both, or neither
+        """
         now = self.clock()
         row = Row(kind, region, name, status, created=now, modified=now, document=document)
-        row = self.store.insert(row, arn=self.arn(kind, region, name), tags=tags)
+        beside = below(row) if below else None
+        row = self.store.insert(row, arn=self.arn(kind, region, name), tags=tags, beside=beside)
         self.wake()
         return row
+
+    def create_beside(
+        self,
+        kind: str,
+        region: str,
+        name: str,
+        fn: Callable[[Row], tuple[Row, Row]],
+        tags: Mapping[str, str] | None = None,
+    ) -> Row:
+        """Write a new row down with a change of the row of that name: both, or neither.
+
+        fn: from the row's newest revision, (the new row, the row as changed); may run more than
+        once, and may raise to refuse · tags: of the new one. Raises NotFound without that row.
+        """
+        for _ in range(_TRIES):
+            new, changed = fn(self.describe(kind, region, name))
+            arn = self.arn(new.kind, new.region, new.name)
+            try:
+                done = self.store.insert(new, arn=arn, tags=tags, beside=changed)
+            except Conflict:
+                continue
+            self.wake()
+            return done
+        raise _restless(kind, name)
 
     def describe(self, kind: str, region: str, name: str) -> Row:
         """The row as it stands; raises NotFound."""
@@ -124,17 +154,20 @@ class Verbs:
         check: Callable[[Row], None] | None = None,
         *,
         arn: Callable[[Row], str] | None = None,
+        below: str | None = None,
     ) -> Row:
         """Remove it with its tags, and return what it was; raises NotFound, and what check does.
 
-        arn: of a row, where it is not SageMaker's
+        arn: of a row, where it is not SageMaker's · below: a kind whose rows named ``NAME/…`` go
+        with it
         """
         for _ in range(_TRIES):
             row = self.describe(kind, region, name)
             if check is not None:
                 check(row)
             try:
-                self.store.delete(row, arn=arn(row) if arn else self.arn(kind, region, name))
+                gone = arn(row) if arn else self.arn(kind, region, name)
+                self.store.delete(row, arn=gone, below=below)
             except Conflict:
                 continue
             return row

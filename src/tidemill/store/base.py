@@ -65,9 +65,18 @@ class Store(Protocol):
     """Every write is one transaction, durable when it returns."""
 
     def insert(
-        self, row: Row, *, arn: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        row: Row,
+        *,
+        arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        beside: Row | None = None,
     ) -> Row:
-        """Add it, with the tags of its ARN; raises Conflict when (kind, region, name) is taken."""
+        """Add it, with the tags of its ARN; raises Conflict when (kind, region, name) is taken.
+
+        beside: a row of the same transaction: a new one, or (with a serial) one to write back,
+        which raises Conflict when its revision is no longer the stored one
+        """
         ...
 
     def get(self, kind: str, region: str, name: str) -> Row | None: ...
@@ -76,8 +85,11 @@ class Store(Protocol):
         """Write it back; raises Conflict when its revision is no longer the stored one."""
         ...
 
-    def delete(self, row: Row, *, arn: str | None = None) -> None:
-        """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored."""
+    def delete(self, row: Row, *, arn: str | None = None, below: str | None = None) -> None:
+        """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored.
+
+        below: a kind whose rows named ``NAME/…`` go with it
+        """
         ...
 
     def list(self, query: Query) -> Page:

@@ -89,17 +89,25 @@ class SqlStore:
         self._engine.dispose()
 
     def insert(
-        self, row: Row, *, arn: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        row: Row,
+        *,
+        arn: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        beside: Row | None = None,
     ) -> Row:
-        """Add it, with the tags of its ARN; raises Conflict when (kind, region, name) is taken."""
-        values = {**_values(row), "revision": 1}
+        """Add it, with the tags of its ARN; raises Conflict when (kind, region, name) is taken.
+
+        beside: a row of the same transaction: a new one, or (with a serial) one to write back,
+        which raises Conflict when its revision is no longer the stored one
+        """
         try:
             with self._write() as connection:
-                statement = _ROWS.insert().values(values).returning(_ROWS.c.serial)
-                serial = connection.execute(statement).scalar_one()
-                _write_labels(connection, replace(row, serial=serial))
+                serial = _insert(connection, row)
                 if arn is not None:
                     _write_tags(connection, arn, tags or {})
+                if beside is not None:
+                    (_update if beside.serial else _insert)(connection, beside)
         except IntegrityError as error:
             raise Conflict(
                 f"a {row.kind} name that is free in {row.region}",
@@ -117,21 +125,22 @@ class SqlStore:
 
     def update(self, row: Row) -> Row:
         """Write it back; raises Conflict when its revision is no longer the stored one."""
-        values = {**_values(row), "revision": row.revision + 1}
         with self._write() as connection:
-            _changed_one(connection.execute(_ROWS.update().where(_is(row)).values(values)), row)
-            if "labels" in row.document:
-                connection.execute(_LABELS.delete().where(_LABELS.c.serial == row.serial))
-                _write_labels(connection, row)
+            _update(connection, row)
         return replace(row, revision=row.revision + 1)
 
-    def delete(self, row: Row, *, arn: str | None = None) -> None:
-        """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored."""
+    def delete(self, row: Row, *, arn: str | None = None, below: str | None = None) -> None:
+        """Remove it, with its ARN's tags; raises Conflict when its revision is no longer stored.
+
+        below: a kind whose rows named ``NAME/…`` go with it
+        """
         with self._write() as connection:
             _changed_one(connection.execute(_ROWS.delete().where(_is(row))), row)
             connection.execute(_LABELS.delete().where(_LABELS.c.serial == row.serial))
             if arn is not None:
                 connection.execute(_TAGS.delete().where(_TAGS.c.arn == arn))
+            if below is not None:
+                _delete_below(connection, row, below)
 
     def list(self, query: Query) -> Page:
         """One page; raises Invalid for a token that this store did not issue for this list."""
@@ -235,6 +244,33 @@ def _values(row: Row) -> dict[str, Any]:
         "modified": row.modified,
         "document": json.dumps(row.document, separators=(",", ":")),
     }
+
+
+def _insert(connection: sa.Connection, row: Row) -> int:
+    """Its serial; raises IntegrityError when the name is taken."""
+    values = {**_values(row), "revision": 1}
+    statement = _ROWS.insert().values(values).returning(_ROWS.c.serial)
+    serial: int = connection.execute(statement).scalar_one()
+    _write_labels(connection, replace(row, serial=serial))
+    return serial
+
+
+def _update(connection: sa.Connection, row: Row) -> None:
+    values = {**_values(row), "revision": row.revision + 1}
+    _changed_one(connection.execute(_ROWS.update().where(_is(row)).values(values)), row)
+    if "labels" in row.document:
+        connection.execute(_LABELS.delete().where(_LABELS.c.serial == row.serial))
+        _write_labels(connection, row)
+
+
+def _delete_below(connection: sa.Connection, row: Row, kind: str) -> None:
+    # A range of names, which are compared as bytes: "0" is what comes after "/".
+    first, last = f"{row.name}/", f"{row.name}0"
+    where = (_ROWS.c.kind == kind) & (_ROWS.c.region == row.region)
+    where &= (_ROWS.c.name >= first) & (_ROWS.c.name < last)
+    serials = sa.select(_ROWS.c.serial).where(where)
+    connection.execute(_LABELS.delete().where(_LABELS.c.serial.in_(serials)))
+    connection.execute(_ROWS.delete().where(where))
 
 
 def _row(found: sa.Row[Any]) -> Row:

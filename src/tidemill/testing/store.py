@@ -77,6 +77,35 @@ def check_an_update_needs_the_newest_revision(shelf: Shelf) -> None:
     assert store.get("model", "us-east-1", "a") == newer
 
 
+def check_rows_that_belong_together_are_written_together(shelf: Shelf) -> None:
+    store = shelf.open()
+    first = store.insert(row("mill"), beside=row("mill/1", kind="version"))
+    assert store.get("version", "us-east-1", "mill/1") is not None
+    store.insert(row("mill/2", kind="version"), beside=replace(first, status="changed"))
+    with _refused(Conflict):  # whose revision is no longer that
+        store.insert(row("mill/3", kind="version"), beside=replace(first, status="late"))
+    with _refused(Conflict):
+        store.insert(row("other"), beside=row("mill/1", kind="version"))
+    mill = store.get("model", "us-east-1", "mill")
+    assert mill is not None
+    assert mill.status == "changed"
+    assert store.get("version", "us-east-1", "mill/3") is None
+    assert store.get("model", "us-east-1", "other") is None
+
+
+def check_what_is_below_a_row_goes_with_it(shelf: Shelf) -> None:
+    store = shelf.open()
+    mill = store.insert(row("mill"))
+    for name in ("mill/1", "mill/2", "mill", "mill2", "mill.", "mil/1"):
+        store.insert(row(name, kind="version", document={"labels": {"of": [name[:4]]}}))
+    store.insert(row("mill/1", kind="version", region="eu-west-1"))
+    store.delete(mill, below="version")
+    query = Query("version", "us-east-1")
+    assert _names(store, query) == ["mill", "mill2", "mill.", "mil/1"]
+    assert _names(store, replace(query, labels=(("of", "mill"),))) == ["mill", "mill2", "mill."]
+    assert store.get("version", "eu-west-1", "mill/1") is not None
+
+
 def check_a_row_made_again_is_another_row(shelf: Shelf) -> None:
     store = shelf.open()
     old = store.insert(row("a"))
