@@ -14,12 +14,15 @@ from tidemill.gateway.resources import (
     code_repository,
     endpoint,
     endpoint_config,
+    experiment,
     inference_experiment,
     lifecycle_config,
     model,
     tags,
     training_job,
     transform_job,
+    trial,
+    trial_component,
 )
 from tidemill.gateway.wire.errors import DOCUMENTATION, VALIDATION, Fault
 from tidemill.gateway.wire.model import Operation, Service, service
@@ -75,6 +78,9 @@ SAGEMAKER = Spoken(
         **inference_experiment.OPERATIONS,
         **code_repository.OPERATIONS,
         **lifecycle_config.OPERATIONS,
+        **experiment.OPERATIONS,
+        **trial.OPERATIONS,
+        **trial_component.OPERATIONS,
         **tags.OPERATIONS,
     },
     target="SageMaker",

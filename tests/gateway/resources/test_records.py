@@ -21,7 +21,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mill"
 class Case:
     """What is asked of one kind. prefix: of XName and XArn · items: of its list · path: in ARNs
     request: beside the name · update: what may be changed · told: by describe after that, where
-    it is not what was sent
+    it is not what was sent · contains: the list's filter by a part of the name
     """
 
     name: str
@@ -34,6 +34,7 @@ class Case:
     prefix: str = ""
     unknown: str = "ValidationException"
     taken: str = "ValidationException"
+    contains: str = "NameContains"
 
     def __str__(self) -> str:
         return self.name
@@ -64,6 +65,38 @@ CASES = [
         "notebook-instance-lifecycle-config",
         {"OnCreate": SCRIPT},
         {"OnStart": SCRIPT},
+    ),
+    Case(
+        "Experiment",
+        "Experiments",
+        "ExperimentSummaries",
+        "experiment",
+        {"DisplayName": "Grist", "Description": "fine"},
+        {"DisplayName": "Flour", "Description": "coarse"},
+        unknown="ResourceNotFound",
+        contains="",
+    ),
+    Case(
+        "TrialComponent",
+        "TrialComponents",
+        "TrialComponentSummaries",
+        "experiment-trial-component",
+        {
+            "Parameters": {"k": {"NumberValue": 3.0}, "init": {"StringValue": "random"}},
+            "Status": {"PrimaryStatus": "InProgress", "Message": "at work"},
+            "InputArtifacts": {"train": {"MediaType": "text/csv", "Value": "s3://mill/train"}},
+        },
+        {
+            "Parameters": {"k": {"NumberValue": 4.0}, "seed": {"NumberValue": 1.0}},
+            "ParametersToRemove": ["init"],
+            "Status": {"PrimaryStatus": "Completed"},
+        },
+        {
+            "Parameters": {"k": {"NumberValue": 4.0}, "seed": {"NumberValue": 1.0}},
+            "Status": {"PrimaryStatus": "Completed"},
+        },
+        unknown="ResourceNotFound",
+        contains="",
     ),
     Case(
         "StudioLifecycleConfig",
@@ -118,7 +151,8 @@ def test_lists_tell_all_page_by_page(do: Callable[..., Any], case: Case) -> None
     names = [one[case.key] for one in first[case.items] + rest[case.items]]
     assert names == ["a", "b", "c"]
     assert "NextToken" not in rest
-    assert [one[case.key] for one in do("List", NameContains="b")[case.items]] == ["b"]
+    if case.contains:
+        assert [one[case.key] for one in do("List", **{case.contains: "b"})[case.items]] == ["b"]
 
 
 def test_a_name_is_taken_once(do: Callable[..., Any], case: Case) -> None:

@@ -12,12 +12,15 @@ from tidemill.gateway.resources import (
     code_repository,
     endpoint,
     endpoint_config,
+    experiment,
     inference_experiment,
     lifecycle_config,
     model,
     noun,
     training_job,
     transform_job,
+    trial,
+    trial_component,
 )
 from tidemill.gateway.wire.errors import Fault, invalid
 
@@ -32,6 +35,9 @@ _NOUNS = {
         endpoint_config.NOUN,
         endpoint.NOUN,
         inference_experiment.NOUN,
+        experiment.NOUN,
+        trial.NOUN,
+        trial_component.NOUN,
         code_repository.NOUN,
         lifecycle_config.NOTEBOOK,
         lifecycle_config.STUDIO,
