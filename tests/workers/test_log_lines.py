@@ -12,6 +12,7 @@ from tidemill.algorithms.base import Measure
 from tidemill.errors import Invalid
 from tidemill.spec.training_job import MetricDefinition
 from tidemill.workers.log_lines import Log
+from tidemill.workers import metric_tap
 from tidemill.workers.metric_tap import MetricTap
 
 START = re.compile(r"^\[01/02/2024 03:04:05 INFO \d+\] ")
@@ -107,6 +108,18 @@ def test_what_is_no_finite_number_is_no_metric(regex: str) -> None:
     listen, found = tap(("m", regex))
     listen("loss=nan inf")
     assert found == []
+
+
+def test_an_expression_that_takes_for_ever_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_tap, "FREE_SECONDS", 0.1)
+    found: list[tuple[str, float]] = []
+    said: list[str] = []
+    definitions = [MetricDefinition("endless", "(a+)+$x"), MetricDefinition("fine", "b=([0-9]+)")]
+    listen = MetricTap(definitions, lambda *pair: found.append(pair), said.append)
+    listen("a" * 60 + "b=3")
+    listen("b=4")
+    assert found == [("fine", 3.0), ("fine", 4.0)]
+    assert [text.split("'")[1] for text in said] == ["endless"]
 
 
 def test_a_broken_expression_names_its_definition() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tidemill.errors import NotFound
@@ -20,11 +20,25 @@ from tidemill.workers.inputs.objects import Found, objects
 Files = dict[str, tuple[Path, ...]]
 
 
+def is_dealt(channel: Channel) -> bool:
+    """Whether each host gets a share of the objects, and not all of them.
+
+    Only training rows are dealt out: every host holds out, and one tests, on all of theirs.
+    """
+    return channel.distribution == "ShardedByS3Key" and channel.name == "train"
+
+
 def download(
-    job: TrainingJob, home: WorkerHome, buckets: Buckets, host: str, hosts: Sequence[str]
+    job: TrainingJob,
+    home: WorkerHome,
+    buckets: Buckets,
+    host: str,
+    hosts: Sequence[str],
+    dealt: Callable[[Channel], bool] = is_dealt,
 ) -> Files:
     """Each channel's files on this host, in the order of their keys or of the manifest.
 
+    dealt: tells of a channel whether each host gets a share of its objects
     Those of a channel in Pipe mode lie where only its pipe looks, and are those of all hosts: they
     may be dealt anew for every epoch. A worker that was killed and comes back gets the files that
     it had, whatever S3 holds by then. Raises NotFound and Invalid in SageMaker's words.
@@ -36,21 +50,17 @@ def download(
             channel.name: tuple(_directory(channel, home) / name for name in names[channel.name])
             for channel in job.channels
         }
-    files = {c.name: _link_channel(c, job.region, home, buckets, host, hosts) for c in job.channels}
+    share = slice(hosts.index(host), None, len(hosts))
+    files = {
+        c.name: _link_channel(c, job.region, home, buckets, share if dealt(c) else slice(None))
+        for c in job.channels
+    }
     relative = {
         c.name: [str(path.relative_to(_directory(c, home))) for path in files[c.name]]
         for c in job.channels
     }
     write_json(record, relative)
     return files
-
-
-def is_dealt(channel: Channel) -> bool:
-    """Whether each host gets a share of the objects, and not all of them.
-
-    Only training rows are dealt out: every host holds out, and one tests, on all of theirs.
-    """
-    return channel.distribution == "ShardedByS3Key" and channel.name == "train"
 
 
 def _directory(channel: Channel, home: WorkerHome) -> Path:
@@ -60,20 +70,15 @@ def _directory(channel: Channel, home: WorkerHome) -> Path:
 
 
 def _link_channel(
-    channel: Channel,
-    region: str,
-    home: WorkerHome,
-    buckets: Buckets,
-    host: str,
-    hosts: Sequence[str],
+    channel: Channel, region: str, home: WorkerHome, buckets: Buckets, share: slice
 ) -> tuple[Path, ...]:
     check(channel)
     directory = _directory(channel, home)
     shutil.rmtree(directory, ignore_errors=True)  # what a killed attempt had begun
     directory.mkdir(parents=True)
     found = objects(channel, buckets, region)
-    if is_dealt(channel) and channel.input_mode != "Pipe":
-        found = found[hosts.index(host) :: len(hosts)]
+    if channel.input_mode != "Pipe":
+        found = found[share]
     return tuple(_bring(channel, buckets, each, directory) for each in found)
 
 
