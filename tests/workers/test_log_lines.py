@@ -11,8 +11,8 @@ import pytest
 from tidemill.algorithms.base import Measure
 from tidemill.errors import Invalid
 from tidemill.spec.training_job import MetricDefinition
-from tidemill.workers.log_lines import Log
 from tidemill.workers import metric_tap
+from tidemill.workers.log_lines import Log
 from tidemill.workers.metric_tap import MetricTap
 
 START = re.compile(r"^\[01/02/2024 03:04:05 INFO \d+\] ")

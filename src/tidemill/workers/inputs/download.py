@@ -50,11 +50,12 @@ def download(
             channel.name: tuple(_directory(channel, home) / name for name in names[channel.name])
             for channel in job.channels
         }
-    share = slice(hosts.index(host), None, len(hosts))
-    files = {
-        c.name: _link_channel(c, job.region, home, buckets, share if dealt(c) else slice(None))
-        for c in job.channels
-    }
+    files = {}
+    for channel in job.channels:
+        share = slice(None)
+        if channel.input_mode != "Pipe" and dealt(channel):
+            share = slice(hosts.index(host), None, len(hosts))
+        files[channel.name] = _link_channel(channel, job.region, home, buckets, share)
     relative = {
         c.name: [str(path.relative_to(_directory(c, home))) for path in files[c.name]]
         for c in job.channels
@@ -76,9 +77,7 @@ def _link_channel(
     directory = _directory(channel, home)
     shutil.rmtree(directory, ignore_errors=True)  # what a killed attempt had begun
     directory.mkdir(parents=True)
-    found = objects(channel, buckets, region)
-    if channel.input_mode != "Pipe":
-        found = found[share]
+    found = objects(channel, buckets, region)[share]
     return tuple(_bring(channel, buckets, each, directory) for each in found)
 
 
