@@ -50,7 +50,7 @@ class Mill:
         dark = Variant("dark", share, {"r2": self.shadow.address}, shadow=True)
         self.platform.routes(Route(self.name, REGION, (main, dark), **more))
         wait_until(lambda: all(one._writers for one in (self.production, self.shadow)))
-        time.sleep(0.02)  # the router hears of a connection after the replica
+        time.sleep(0.05)  # the router hears of a connection after the replica
 
     def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """The client sees nothing but production."""
@@ -123,6 +123,7 @@ def test_a_shadow_that_dies_or_fails_costs_its_copies_alone(mill: Mill) -> None:
         mill.ask(b"same")
     wait_until(lambda: len(shadow.requests) == 5)
     shadow.kill()  # with all of them
+    mill.until("dark", requests=5, errors_5xx=5, lost=0)
     for _ in range(3):
         mill.ask(b"same")
     mill.until("dark", requests=5, errors_5xx=5, lost=3)
