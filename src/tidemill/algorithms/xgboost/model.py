@@ -46,7 +46,7 @@ class XGBoostModel:
     row_by_row: ClassVar[bool] = True
 
     def __sizeof__(self) -> int:
-        """With what the library keeps of a booster once it is loaded, measured: 1.16 of its file."""
+        """With what the library keeps of a loaded booster: 1.16 of its file, as measured."""
         loaded = "_loaded" in self.__dict__
         return object.__sizeof__(self) + loaded * int(1.2 * self.booster.nbytes)
 
