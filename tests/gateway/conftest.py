@@ -20,6 +20,7 @@ from tidemill.control.verbs import Verbs
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
 from tidemill.store.metrics import MetricStore
+from tidemill.store.run_metrics import RunMetrics
 from tidemill.store.sql import SqlStore
 
 ACCOUNT = "123456789012"
@@ -33,6 +34,7 @@ class Gateway:
     home: Home
     verbs: Verbs
     metrics: MetricStore
+    runs: RunMetrics
 
     def client(self, service: str, region: str, **settings: Any) -> Any:
         return boto3.client(
@@ -50,19 +52,22 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     home = Home(tmp_path_factory.mktemp("home"))
     store = SqlStore(f"sqlite:///{home.database}")
     verbs = Verbs(store, account=ACCOUNT, clock=time.time, wake=lambda: None)
-    metrics = MetricStore(home.metrics)
-    app = build(home=home, verbs=verbs, metrics=metrics, credentials=KEYS, account=ACCOUNT)
+    metrics, runs = MetricStore(home.metrics), RunMetrics(home.run_metrics)
+    app = build(
+        home=home, verbs=verbs, metrics=metrics, runs=runs, credentials=KEYS, account=ACCOUNT
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=600))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", home, verbs, metrics)
+        yield Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", home, verbs, metrics, runs)
         server.should_exit = True
         thread.join()
     store.close()
     metrics.close()
+    runs.close()
 
 
 @pytest.fixture

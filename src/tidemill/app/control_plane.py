@@ -43,6 +43,7 @@ from tidemill.errors import Invalid, NotReady, TidemillError
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
 from tidemill.store.metrics import MetricStore
+from tidemill.store.run_metrics import RunMetrics
 from tidemill.store.sql import SqlStore
 from tidemill.traffic.serverless import IDLE_SECONDS, LEAST_IDLE, Policy
 
@@ -59,11 +60,18 @@ def run(home: Home, account: str) -> None:
     for path in (home.root, home.run, home.sockets):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home.database.resolve()}")
-    metrics = MetricStore(home.metrics)
+    metrics, runs = MetricStore(home.metrics), RunMetrics(home.run_metrics)
     bell = home.socket("control")
     verbs = Verbs(store, account=account, clock=time.time, wake=lambda: ring(bell))
     credentials = load_or_create(home.credentials, os.environ)
-    app = build(home=home, verbs=verbs, metrics=metrics, credentials=credentials, account=account)
+    app = build(
+        home=home,
+        verbs=verbs,
+        metrics=metrics,
+        runs=runs,
+        credentials=credentials,
+        account=account,
+    )
     duties = (
         Metering(home, metrics),
         Usage(verbs, metrics),
@@ -99,6 +107,7 @@ def run(home: Home, account: str) -> None:
         server.run(sockets=[listener])
     store.close()
     metrics.close()
+    runs.close()
     if not server.started:
         raise NotReady("the gateway to start", got="an error", do="Read the lines above this one.")
 

@@ -20,6 +20,7 @@ from tidemill.gateway.s3.app import S3
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
 from tidemill.store.metrics import MetricStore
+from tidemill.store.run_metrics import RunMetrics
 
 
 def build(
@@ -27,12 +28,13 @@ def build(
     home: Home,
     verbs: Verbs,
     metrics: MetricStore,
+    runs: RunMetrics,
     credentials: Credentials,
     account: str,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. verbs: over the store · account: 12 digits · clock: judges signatures."""
-    platform = Platform(home, verbs, Buckets(home.buckets), account, metrics)
+    platform = Platform(home, verbs, Buckets(home.buckets), account, metrics, runs)
     s3 = S3(platform.buckets, account, credentials.keys)
     door = Door(platform, credentials.keys, s3, clock)
 

@@ -11,6 +11,7 @@ from tidemill.gateway.wire.model import Operation
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
 from tidemill.store.metrics import MetricStore
+from tidemill.store.run_metrics import RunMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Platform:
     buckets: Buckets
     account: str
     metrics: MetricStore
+    runs: RunMetrics
 
 
 @dataclass(frozen=True, slots=True)

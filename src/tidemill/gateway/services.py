@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.gateway import iam, sts
+from tidemill.gateway import iam, sagemaker_metrics, sts
 from tidemill.gateway.autoscaling import operations as autoscaling
 from tidemill.gateway.call import Handler
 from tidemill.gateway.cloudwatch import operations as cloudwatch
@@ -18,6 +18,9 @@ from tidemill.gateway.resources import (
     inference_experiment,
     lifecycle_config,
     model,
+    model_card,
+    model_package,
+    model_package_group,
     tags,
     training_job,
     transform_job,
@@ -73,6 +76,9 @@ SAGEMAKER = Spoken(
         **training_job.OPERATIONS,
         **transform_job.OPERATIONS,
         **model.OPERATIONS,
+        **model_card.OPERATIONS,
+        **model_package.OPERATIONS,
+        **model_package_group.OPERATIONS,
         **endpoint_config.OPERATIONS,
         **endpoint.OPERATIONS,
         **inference_experiment.OPERATIONS,
@@ -87,6 +93,13 @@ SAGEMAKER = Spoken(
 )
 SPOKEN = (
     SAGEMAKER,
+    Spoken(
+        "sagemaker",
+        "sagemaker-metrics",
+        "Amazon SageMaker Metrics",
+        sagemaker_metrics.OPERATIONS,
+        by_path=True,
+    ),
     Spoken(
         "logs",
         "logs",

@@ -40,6 +40,11 @@ class Home:
         return self.root / "metrics.db"
 
     @property
+    def run_metrics(self) -> Path:
+        """What runs have told of their metrics (``store.run_metrics``): a database of its own."""
+        return self.root / "runs.db"
+
+    @property
     def buckets(self) -> Path:
         """S3: one directory a bucket."""
         return self.root / "s3"
@@ -58,6 +63,11 @@ class Home:
     def asynchronous(self) -> Path:
         """Requests to asynchronous endpoints that have no answer yet: one file each."""
         return self.root / "async"
+
+    @property
+    def environments(self) -> Path:
+        """Python environments of users' programs: one a list of requirements."""
+        return self.root / "environments"
 
     @property
     def topics(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.control import experiment as experiments
 from tidemill.errors import Conflict, NotFound
+from tidemill.gateway import sagemaker_metrics
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import experiment, trial
 from tidemill.gateway.resources.listing import by_labels
@@ -48,7 +49,7 @@ def _more(row: Row) -> dict[str, Any]:
     source = row.document["state"].get("source")
     sources = {"Source": source, "TrialComponentSource": source} if source else {}
     told = [source] if source else []
-    return {**experiment.display_name(row), **maps, **sources, "Sources": told, "Metrics": []}
+    return {**experiment.display_name(row), **maps, **sources, "Sources": told}
 
 
 def _narrow(call: Call, query: Query) -> Query:
@@ -85,8 +86,16 @@ def find(call: Call) -> Row:
     return NOUN.find(call, said.removeprefix(prefix))
 
 
+def create(call: Call) -> dict[str, Any]:
+    done = RECORD.create(call)
+    call.platform.runs.delete(done[NOUN.arn_key])  # of an earlier one, ended in mid-deletion
+    return done
+
+
 def describe(call: Call) -> dict[str, Any]:
-    return RECORD.told(call, find(call), call.operation.output)
+    row = find(call)
+    told = RECORD.told(call, row, call.operation.output)
+    return {**told, "Metrics": sagemaker_metrics.summaries(call, row)}
 
 
 def delete(call: Call) -> dict[str, Any]:
@@ -100,6 +109,7 @@ def delete(call: Call) -> dict[str, Any]:
             f"Trial Component '{arn}' cannot be deleted because it is associated with a trial. "
             "Disassociate it first."
         ) from None
+    call.platform.runs.delete(arn)
     return {NOUN.arn_key: arn}
 
 
@@ -137,6 +147,7 @@ def _joined(call: Call, do: Callable[..., object]) -> dict[str, Any]:
 
 OPERATIONS: dict[str, Handler] = {
     **RECORD.operations(),
+    "CreateTrialComponent": create,
     "DescribeTrialComponent": describe,
     "DeleteTrialComponent": delete,
     "AssociateTrialComponent": associate,
