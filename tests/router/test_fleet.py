@@ -11,6 +11,7 @@ import pytest
 
 from tests.router.stand_in import ACCOUNT, REGION
 from tidemill.router import fleet as room
+from tidemill.router import patience
 from tidemill.router.call import Live
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
@@ -119,7 +120,7 @@ def test_a_held_request_is_sent_when_its_replica_comes(tmp_path: Path) -> None:
 
 
 def test_a_request_is_not_held_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "HOLD_SECONDS", 0.1)
     table(tmp_path, Variant("v", 1.0, address(tmp_path / "never.sock")))
 
     async def work(fleet: Fleet, clock: Clock) -> None:
@@ -499,7 +500,7 @@ def test_a_suspect_that_hangs_its_replica_keeps_no_other_from_being_tried(tmp_pa
 def test_suspects_whose_replica_does_not_come_back_are_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "HOLD_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "HOLD_SECONDS", 0.2)
     path = tmp_path / "r.sock"
     table(tmp_path, Variant("v", 1.0, address(path)))
     kept: Kept = []

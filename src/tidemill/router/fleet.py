@@ -8,21 +8,20 @@ this replica, too, is poison and goes nowhere any more; all the others are answe
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
 from collections import Counter
 from functools import partial
 from pathlib import Path
 from time import perf_counter, time
 
-from tidemill.router import lending, refusals
+from tidemill.router import census, lending, patience, refusals
+from tidemill.router.bell import Bell
 from tidemill.router.call import Call
 from tidemill.router.capture import Recorder
 from tidemill.router.clock import Clock
 from tidemill.router.demand import Demand, Demands
 from tidemill.router.line import Line
 from tidemill.router.live import LiveRoute, LiveVariant, choose
-from tidemill.router.meter import Meter, Meters
+from tidemill.router.meter import Meters
 from tidemill.router.poison import Poison
 from tidemill.router.recall import Recall
 from tidemill.router.replica import Replica
@@ -30,8 +29,6 @@ from tidemill.router.shadow import MOST_COPIES, Copy, copy
 from tidemill.router.table import RoutesFile
 from tidemill.spec.route import MAX_BODY, TIMEOUT, Route, RoutingTable
 
-HOLD_SECONDS = 10.0
-"""So long requests wait for a replica where none is up."""
 RETRY_SECONDS, WEED_SECONDS, LOOK_SECONDS = 0.02, 0.1, 0.5
 HUNG_SECONDS = 5.0
 """So long a replica may have something to do and answer nothing before others are preferred."""
@@ -39,7 +36,6 @@ MOST_DEATHS = 2
 MOST_WAITING_BYTES = 512 * 2**20
 """Of all endpoints together."""
 
-log = logging.getLogger(__name__)
 Key = tuple[str, str]
 
 
@@ -68,7 +64,6 @@ class Fleet:
         self.busy: dict[Key, Line] = {}
         self.recall = Recall()
         self._file = RoutesFile(routes)
-        self._control = str(control)
         self._clock = clock
         self._routes: dict[Key, LiveRoute] = {}
         self._longest: dict[str, int] = {}
@@ -77,9 +72,8 @@ class Fleet:
         self._leaving: list[Replica] = []  # no route names them, but they have yet to answer
         self._poison = Poison(clock)
         self._retrying = False
-        self._looked = self._weeded = self._woke = 0.0
-        self._bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._bell.setblocking(False)
+        self._looked = self._weeded = 0.0
+        self._bell = Bell(control, clock)
         self.reload()
 
     # Routes
@@ -197,7 +191,7 @@ class Fleet:
         if live.is_cold():
             demand.cold = demand.cold or perf_counter()
             if self._demands.want(demand):
-                self._ring()
+                self._bell.ring()
         return True
 
     def _hand(self, call: Call, variant: LiveVariant, replica: Replica) -> None:
@@ -213,7 +207,7 @@ class Fleet:
     def _wait(self, call: Call, live: LiveRoute) -> None:
         line, is_up = live.line, live.is_up(call.target)
         if not is_up:
-            self._wake()
+            self._bell.remind()
         load = sum(line.load for line in self.busy.values()) + len(call.frame)
         if line.has_room(call, live.route) and load <= MOST_WAITING_BYTES:
             line.add(call)
@@ -307,13 +301,13 @@ class Fleet:
         self._weeded = now
         for key, line in list(self.busy.items()):
             if (live := self._routes.get(key)) is not None:
-                for call in line.weed(partial(_is_over, live=live, now=now)):
+                for call in line.weed(partial(patience.is_over, live=live, now=now)):
                     self._give_up(call, live, now)
 
     def _give_up(self, call: Call, live: LiveRoute, now: float) -> None:
         endpoint, waited = live.route.endpoint, now - call.held
         if call.deadline and now >= call.deadline:
-            call.late(_timeout(call, live))
+            call.late(patience.timeout(call, live))
         elif live.is_up(call.target):
             call.fail(503, "ServiceUnavailable", refusals.no_room(endpoint, waited))
         else:
@@ -339,7 +333,7 @@ class Fleet:
 
     def left(self, one: Replica, calls: list[Call]) -> None:
         """A replica is gone, with these requests: a prediction may be asked for twice."""
-        self._wake()
+        self._bell.remind()
         self._refresh(one)
         for line in self.busy.values():
             if line.ward is one:
@@ -362,13 +356,13 @@ class Fleet:
 
     def refused(self) -> None:
         """Nobody listens at an address that the table names."""
-        self._wake()
+        self._bell.remind()
 
     def tick(self, now: float) -> None:
         """Some twenty times a second: follow the table, reconnect, end what takes too long."""
         self.reload()
-        self._read_meters(now)
-        self._read_demands(now)
+        census.read_meters(self._meters, self._routes.values(), now)
+        census.read_demands(self._demands, self._routes.values(), now)
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._connect_all()
@@ -376,33 +370,6 @@ class Fleet:
                 self._look_at(one, now)
             self._leaving = [one for one in self._leaving if one.in_flight]
             self._serve_all()
-
-    def _read_meters(self, now: float) -> None:
-        """Write down what has been counted, about once a second."""
-        if not self._meters.is_due(now):
-            return
-        under_way = Counter[Meter]()
-        for live in self._routes.values():
-            for variant in live.all:
-                under_way[variant.meter] += sum(len(one.in_flight) for one in variant.replicas)
-            for variant in live.taking[:1]:
-                under_way[variant.meter] += live.line.size  # what waits is load, too
-        for meter, number in under_way.items():
-            meter.under_way = number
-        self._meters.keep({meter.key for meter in under_way}, now)
-        self._meters.write(now)
-
-    def _read_demands(self, now: float) -> None:
-        """Tell control how serverless endpoints are used, about once a second."""
-        if not self._demands.is_due(now):
-            return
-        for live in self._routes.values():
-            if live.demand is not None:
-                at_once = live.at_once()
-                live.demand.see(at_once, time())
-                if not at_once:
-                    live.demand.cold = 0.0  # who waited for a replica has gone
-        self._demands.write(now)
 
     def close(self) -> None:
         """Let go of every replica."""
@@ -419,7 +386,7 @@ class Fleet:
         for call in late:
             one.forget(call)
             live = self._routes.get(call.key)
-            call.late(_timeout(call, live) if live else TIMEOUT)
+            call.late(patience.timeout(call, live) if live else TIMEOUT)
         if not late and one.rests:
             one.moved = now
         elif not one.hung and now - one.moved > HUNG_SECONDS:
@@ -435,19 +402,6 @@ class Fleet:
             if not one.up:
                 one.connect()
 
-    def _wake(self) -> None:
-        """Ring control's bell, at most every 20 ms; it looks by itself if it misses it."""
-        if self._clock.now - self._woke < RETRY_SECONDS:
-            return
-        self._woke = self._clock.now
-        self._ring()
-
-    def _ring(self) -> None:
-        try:
-            self._bell.sendto(b"wake", self._control)
-        except OSError:
-            log.debug("the control plane is away")
-
 
 def _warmed(variant: LiveVariant) -> None:
     """Note how long requests have waited for a serverless variant's first replica."""
@@ -455,21 +409,3 @@ def _warmed(variant: LiveVariant) -> None:
     if demand is not None and demand.cold and variant.is_serverless:
         variant.meter.setup.add(perf_counter() - demand.cold)
         demand.cold = 0.0
-
-
-def _is_over(call: Call, live: LiveRoute, now: float) -> bool:
-    return now >= _until(call, live)
-
-
-def _until(call: Call, live: LiveRoute) -> float:
-    """When a request that waits is given up."""
-    comes = live.demand is not None or live.is_up(call.target)
-    patience = _timeout(call, live) if comes else HOLD_SECONDS
-    until = call.held + patience
-    return min(until, call.deadline) if call.deadline else until
-
-
-def _timeout(call: Call, live: LiveRoute) -> float:
-    """Seconds that the variant it went to, or would go to, may take."""
-    variants = live.named.get(call.variant.decode()) or live.variants(call.target)
-    return max((variant.timeout for variant in variants), default=TIMEOUT)
