@@ -27,6 +27,7 @@ from tidemill.control.alarm import Alarms
 from tidemill.control.autoscaling import Autoscaling
 from tidemill.control.health import Health
 from tidemill.control.inference_experiment import Experiments
+from tidemill.control.job_component import JobComponents
 from tidemill.control.lessons import Lessons
 from tidemill.control.metering import Metering, Usage
 from tidemill.control.provisioned import ProvisionedUse
@@ -49,9 +50,10 @@ from tidemill.traffic.serverless import IDLE_SECONDS, LEAST_IDLE, Policy
 
 ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
 IDLE_VARIABLE = "TIDEMILL_SERVERLESS_IDLE_SECONDS"
+WARM = ("train", "transform", "serve")
+"""Kinds of workers that need what a warm process holds."""
 COMMANDS = {
-    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}")
-    for kind in ("train", "transform", "serve")
+    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}") for kind in (*WARM, "script")
 }
 
 
@@ -81,9 +83,10 @@ def run(home: Home, account: str) -> None:
         Alarms(verbs, metrics),
         Schedules(verbs),
         Experiments(verbs),
+        JobComponents(verbs, runs),
         Autoscaling(verbs, metrics),
     )
-    modules = [command[-1] for command in COMMANDS.values()]
+    modules = [COMMANDS[kind][-1] for kind in WARM]
     with (
         warm_forks(modules, os.environ) as nursery,
         _reconciling(verbs, home, duties, nursery),

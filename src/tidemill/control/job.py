@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tidemill.control import job_component
+from tidemill.control.experiment import RELATIONS
 from tidemill.control.plan import training_job as plan
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict
@@ -22,12 +24,14 @@ class Work:
 
     problem: why it can never run here (a FailureReason), or None
     task: the task.json of one of its workers, by its name and attempts so far
+    grace: seconds that a worker has to end in when the job is stopped
     """
 
     hosts: Sequence[str]
     max_seconds: float
     problem: Callable[[], str | None]
     task: Callable[[plan.JobState, str, Home], dict[str, Any]]
+    grace: float = plan.STOP_GRACE
 
 
 def create(
@@ -38,12 +42,18 @@ def create(
     request: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> Row:
-    """Write a job down as InProgress; raises Conflict when the name is taken."""
+    """Write a job down as InProgress, with its trial component where the request asks for one.
+
+    Raises Conflict when the name is taken, and what ``job_component.beside`` does.
+    """
     region, name = spec["region"], spec["name"]
     place = home.jobs / region / f"{name}-{secrets.token_hex(4)}"
     state = plan.begin(str(place), verbs.clock())
     document = {"request": dict(request), "spec": dict(spec), "state": state.to_document()}
-    return verbs.create(kind, region, name, document, JobStatus.IN_PROGRESS.value, tags)
+    with RELATIONS:
+        below = job_component.beside(verbs, kind, region, name, request)
+        status = JobStatus.IN_PROGRESS.value
+        return verbs.create(kind, region, name, document, status, tags, below=below)
 
 
 def stop(verbs: Verbs, kind: str, region: str, name: str) -> Row:

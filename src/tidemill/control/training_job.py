@@ -11,14 +11,17 @@ from typing import Any
 from tidemill import registry
 from tidemill.control import job as jobs
 from tidemill.control.job import Work
+from tidemill.control.plan.training_job import STOP_GRACE
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, NotFound
-from tidemill.spec.channel import Channel
+from tidemill.spec import framework
 from tidemill.spec.home import Home
-from tidemill.spec.training_job import JobStatus, MetricDefinition, TrainingJob
+from tidemill.spec.training_job import JobStatus, TrainingJob, from_document
 from tidemill.store.base import Row
 
 KIND = "training_job"
+SCRIPT_GRACE = STOP_GRACE + 3600.0
+"""Seconds: the worker of a script that is stopped still has its model to upload, however large."""
 
 
 def create(
@@ -50,24 +53,28 @@ def delete(verbs: Verbs, region: str, name: str) -> None:
 
 def spec(row: Row) -> TrainingJob:
     """The job that a row holds."""
-    fields = dict(row.document["spec"])
-    fields["channels"] = tuple(Channel(**c) for c in fields["channels"])
-    fields["metric_definitions"] = tuple(
-        MetricDefinition(**m) for m in fields["metric_definitions"]
-    )
-    return TrainingJob(**fields)
+    return from_document(row.document["spec"])
 
 
 def work(row: Row) -> Work:
     """What its workers do."""
     job = spec(row)
     hosts = jobs.hosts(job.instances)
+    if job.is_script:
+        task = partial(jobs.task, "script", asdict(job), hosts)
+        return Work(hosts, job.max_seconds, lambda: None, task, SCRIPT_GRACE)
     task = partial(jobs.task, "train", asdict(job), hosts)
     return Work(hosts, job.max_seconds, partial(problem, job), task)
 
 
 def problem(job: TrainingJob) -> str | None:
     """Why a job can never run here (a FailureReason), or None."""
+    found = framework.of_training(job.image)
+    if found is not None and not found.has_built_in:
+        return (
+            f"ClientError: a job with an image of {found.name} must name its program; got no "
+            f"hyperparameter {framework.PROGRAM}. Give the estimator an entry_point."
+        )
     try:
         registry.name_of(job.image)
     except NotFound as error:

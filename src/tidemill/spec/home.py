@@ -35,6 +35,11 @@ class Home:
         return self.root / "tidemill.db"
 
     @property
+    def features(self) -> Path:
+        """Records of feature groups (``store.features``): a database of its own."""
+        return self.root / "features.db"
+
+    @property
     def metrics(self) -> Path:
         """What was measured over time (``store.metrics``): a database of its own."""
         return self.root / "metrics.db"

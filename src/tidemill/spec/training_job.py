@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from tidemill.spec import channel
+from tidemill.spec import channel, framework
 from tidemill.spec.channel import Channel
 
 
@@ -50,6 +50,7 @@ class TrainingJob:
 
     image: ECR image URI of the algorithm · output_uri: S3 prefix · max_seconds: run-time limit
     checkpoint_uri: S3 prefix that mirrors the checkpoint directory, or None
+    entrypoint, arguments: the command to run in place of the image's own, where there is one
     """
 
     name: str
@@ -67,6 +68,17 @@ class TrainingJob:
     compress: bool = True
     checkpoint_uri: str | None = None
     retries: int | None = None
+    checkpoint_path: str = "/opt/ml/checkpoints"
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it runs a program of the user's, in an image made for that."""
+        if framework.of_training(self.image) is None:
+            return False
+        named = framework.has_program(self.hyperparameters, self.environment)
+        return named or bool(self.entrypoint)
 
 
 def from_document(document: Mapping[str, Any]) -> TrainingJob:
@@ -79,4 +91,5 @@ def from_document(document: Mapping[str, Any]) -> TrainingJob:
     """
     channels = tuple(channel.from_document(c) for c in document["channels"])
     metrics = tuple(MetricDefinition(**m) for m in document["metric_definitions"])
-    return TrainingJob(**{**document, "channels": channels, "metric_definitions": metrics})
+    words = {name: tuple(document.get(name, ())) for name in ("entrypoint", "arguments")}
+    return TrainingJob(**{**document, "channels": channels, "metric_definitions": metrics, **words})

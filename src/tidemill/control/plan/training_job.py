@@ -119,11 +119,13 @@ def plan(
     problem: str | None,
     now: float,
     has_room: bool = True,
+    grace: float = STOP_GRACE,
 ) -> Step[JobState]:
     """Where the job stands next, and what must be done to its workers first.
 
     seen: of hosts that have ended since · problem: why it can never run, or None
     has_room: whether a job that has not begun may do so
+    grace: seconds from SIGTERM to SIGKILL for its workers
     """
     if status.is_final:
         return Step(status.value, state)
@@ -136,7 +138,7 @@ def plan(
     if over and state.stop is None:
         state = stop(state, "MaxRuntimeExceeded", now)
     if state.stop is not None:
-        return _wind_down(state, now)
+        return _wind_down(state, now, grace)
     if all(host in state.exits for host in hosts):
         if state.failure is not None:  # as a worker told, so that the others could go on
             return _end(state, JobStatus.FAILED, "Failed", now, failure=state.failure)
@@ -206,10 +208,10 @@ def _died(state: JobState, found: Seen, now: float) -> tuple[JobState, str | Non
     return enter(state, "Restarting", message, now), None
 
 
-def _wind_down(state: JobState, now: float) -> Step[JobState]:
+def _wind_down(state: JobState, now: float, grace: float) -> Step[JobState]:
     if not state.handles:
         return _end(state, JobStatus.STOPPED, state.stop or "Stopped", now)
-    stops = tuple(Stop(h, STOP_GRACE) for h in state.handles)
+    stops = tuple(Stop(h, grace) for h in state.handles)
     return Step(JobStatus.STOPPING.value, state, stops)
 
 

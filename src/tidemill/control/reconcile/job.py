@@ -65,6 +65,7 @@ def advance(
         problem=None if old.attempts else work.problem(),
         now=now,
         has_room=has_room,
+        grace=work.grace,
     )
     state = step.state
     for effect in step.effects:

@@ -9,6 +9,7 @@ from typing import Any
 from tidemill import registry
 from tidemill.errors import NotFound
 from tidemill.gateway.resources.training_job_request import LONGEST_RUN
+from tidemill.spec.framework import has_program
 from tidemill.store.base import Row
 
 # What the SDKs index in an answer although a request may leave it out.
@@ -31,7 +32,7 @@ def to_wire(row: Row, sent: Mapping[str, Any], arn: str) -> dict[str, Any]:
         **dict.fromkeys(_SWITCHES, False),
         **sent,
         **{name: {**extra, **sent.get(name, {})} for name, extra in _DEFAULTS.items()},
-        "AlgorithmSpecification": _algorithm(sent["AlgorithmSpecification"]),
+        "AlgorithmSpecification": _algorithm(sent),
         "TrainingJobArn": arn,
         "TrainingJobStatus": row.status,
         "SecondaryStatus": state["secondary"],
@@ -71,9 +72,11 @@ def _times(state: Mapping[str, Any]) -> dict[str, Any]:
     return times
 
 
-def _algorithm(sent: Mapping[str, Any]) -> dict[str, Any]:
+def _algorithm(request: Mapping[str, Any]) -> dict[str, Any]:
     """As AWS does, the metrics of a built-in are filled in."""
-    if "MetricDefinitions" in sent:
+    sent = request["AlgorithmSpecification"]
+    named = has_program(request.get("HyperParameters", {}), request.get("Environment", {}))
+    if "MetricDefinitions" in sent or named:
         return dict(sent)
     metrics = _documented(sent.get("TrainingImage", sent.get("AlgorithmName", "")))
     return {**sent, "MetricDefinitions": list(metrics)} if metrics else dict(sent)

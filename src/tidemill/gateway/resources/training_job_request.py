@@ -12,6 +12,7 @@ from tidemill.gateway.wire.errors import invalid
 from tidemill.spec.training_job import MetricDefinition, TrainingJob
 
 Request = Mapping[str, Any]
+CHECKPOINTS = "/opt/ml/checkpoints"
 LONGEST_RUN = 86_400
 """Seconds that a job may run when the request does not say."""
 
@@ -38,6 +39,9 @@ def to_spec(request: Request, arn: str, region: str) -> TrainingJob:
         metric_definitions=_metrics(algorithm),
         compress=output.get("CompressionType", "GZIP") == "GZIP",
         checkpoint_uri=request.get("CheckpointConfig", {}).get("S3Uri"),
+        checkpoint_path=request.get("CheckpointConfig", {}).get("LocalPath", CHECKPOINTS),
+        entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
+        arguments=tuple(algorithm.get("ContainerArguments", ())),
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts"),
     )
 
