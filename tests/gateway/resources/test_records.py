@@ -59,6 +59,23 @@ CASES = [
         {"GitConfig": {**GIT, "SecretArn": SECRET}},
     ),
     Case(
+        "ModelCard",
+        "ModelCards",
+        "ModelCardSummaries",
+        "model-card",
+        {"Content": '{"intended_uses": {"risk_rating": "Low"}}', "ModelCardStatus": "Draft"},
+        {"ModelCardStatus": "Approved"},
+        unknown="ResourceNotFound",
+        taken="ConflictException",
+    ),
+    Case(
+        "ModelPackageGroup",
+        "ModelPackageGroups",
+        "ModelPackageGroupSummaryList",
+        "model-package-group",
+        {"ModelPackageGroupDescription": "Grain, sorted."},
+    ),
+    Case(
         "NotebookInstanceLifecycleConfig",
         "NotebookInstanceLifecycleConfigs",
         "NotebookInstanceLifecycleConfigs",

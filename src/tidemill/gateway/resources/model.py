@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.control import model
 from tidemill.gateway.call import Call, Handler
+from tidemill.gateway.resources import packaged_model
 from tidemill.gateway.resources.listing import Listing
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.wire.errors import invalid
@@ -48,7 +49,8 @@ def to_spec(call: Call) -> Model:
             "Containers for models that answer one after another."
         )
     single = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
-    containers = tuple(_container(c) for c in request.get("Containers", single))
+    sent = request.get("Containers", single)
+    containers = tuple(_container(c) for one in sent for c in packaged_model.containers(call, one))
     execution = request.get("InferenceExecutionConfig", {}).get("Mode", SERIAL)
     if problem := _problem(containers, execution):
         raise invalid(problem)
