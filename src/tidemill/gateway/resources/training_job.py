@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tidemill.control import training_job
+from tidemill.control import job_component, training_job
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import training_job_answer, training_job_request
@@ -72,6 +72,7 @@ def stop(call: Call) -> None:
 
 def delete(call: Call) -> None:
     def remove(region: str, name: str) -> None:
+        job_component.settle_job(call.verbs, call.platform.runs, NOUN.kind, region, name)
         try:
             training_job.delete(call.verbs, region, name)
         except Conflict as error:

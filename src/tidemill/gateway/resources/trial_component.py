@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidemill.control import experiment as experiments
+from tidemill.control import job_component
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway import sagemaker_metrics
 from tidemill.gateway.call import Call, Handler
@@ -93,6 +94,7 @@ def create(call: Call) -> dict[str, Any]:
 
 
 def describe(call: Call) -> dict[str, Any]:
+    job_component.settle(call.verbs, call.platform.runs, find(call))
     row = find(call)
     told = RECORD.told(call, row, call.operation.output)
     return {**told, "Metrics": sagemaker_metrics.summaries(call, row)}
