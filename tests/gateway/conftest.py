@@ -19,6 +19,7 @@ from tidemill.auth.credentials import Credentials
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
+from tidemill.store.features import FeatureRecords
 from tidemill.store.metrics import MetricStore
 from tidemill.store.run_metrics import RunMetrics
 from tidemill.store.sql import SqlStore
@@ -35,6 +36,7 @@ class Gateway:
     verbs: Verbs
     metrics: MetricStore
     runs: RunMetrics
+    features: FeatureRecords
 
     def client(self, service: str, region: str, **settings: Any) -> Any:
         return boto3.client(
@@ -53,8 +55,15 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     store = SqlStore(f"sqlite:///{home.database}")
     verbs = Verbs(store, account=ACCOUNT, clock=time.time, wake=lambda: None)
     metrics, runs = MetricStore(home.metrics), RunMetrics(home.run_metrics)
+    features = FeatureRecords(home.features)
     app = build(
-        home=home, verbs=verbs, metrics=metrics, runs=runs, credentials=KEYS, account=ACCOUNT
+        home=home,
+        verbs=verbs,
+        metrics=metrics,
+        runs=runs,
+        features=features,
+        credentials=KEYS,
+        account=ACCOUNT,
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=600))
@@ -62,12 +71,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield Gateway(f"http://127.0.0.1:{listener.getsockname()[1]}", home, verbs, metrics, runs)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield Gateway(url, home, verbs, metrics, runs, features)
         server.should_exit = True
         thread.join()
     store.close()
     metrics.close()
     runs.close()
+    features.close()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from tidemill.control.inference_experiment import Experiments
 from tidemill.control.job_component import JobComponents
 from tidemill.control.lessons import Lessons
 from tidemill.control.metering import Metering, Usage
+from tidemill.control.offline_store import SECONDS, OfflineStore, OfflineWriting
 from tidemill.control.provisioned import ProvisionedUse
 from tidemill.control.reconcile.duty import Duty
 from tidemill.control.reconcile.loop import Reconciler
@@ -43,6 +44,8 @@ from tidemill.engine.nursery import Nursery
 from tidemill.errors import Invalid, NotReady, TidemillError
 from tidemill.gateway.app import build
 from tidemill.spec.home import Home
+from tidemill.storage.bucket import Buckets
+from tidemill.store.features import FeatureRecords
 from tidemill.store.metrics import MetricStore
 from tidemill.store.run_metrics import RunMetrics
 from tidemill.store.sql import SqlStore
@@ -50,6 +53,9 @@ from tidemill.traffic.serverless import IDLE_SECONDS, LEAST_IDLE, Policy
 
 ACCOUNT_VARIABLE, ACCOUNT = "TIDEMILL_ACCOUNT_ID", "123456789012"
 IDLE_VARIABLE = "TIDEMILL_SERVERLESS_IDLE_SECONDS"
+OFFLINE_VARIABLE = "TIDEMILL_OFFLINE_STORE_SECONDS"
+LONGEST_DELAY = 900.0
+"""Seconds until records are in the offline store, as SageMaker promises."""
 WARM = ("train", "transform", "serve")
 """Kinds of workers that need what a warm process holds."""
 COMMANDS = {
@@ -63,6 +69,7 @@ def run(home: Home, account: str) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home.database.resolve()}")
     metrics, runs = MetricStore(home.metrics), RunMetrics(home.run_metrics)
+    features = FeatureRecords(home.features)
     bell = home.socket("control")
     verbs = Verbs(store, account=account, clock=time.time, wake=lambda: ring(bell))
     credentials = load_or_create(home.credentials, os.environ)
@@ -71,9 +78,12 @@ def run(home: Home, account: str) -> None:
         verbs=verbs,
         metrics=metrics,
         runs=runs,
+        features=features,
         credentials=credentials,
         account=account,
     )
+    offline = OfflineStore(verbs, features, Buckets(home.buckets, sync=True))
+    writing = OfflineWriting(verbs, features, offline, delay=offline_delay(os.environ))
     duties = (
         Metering(home, metrics),
         Usage(verbs, metrics),
@@ -85,6 +95,7 @@ def run(home: Home, account: str) -> None:
         Experiments(verbs),
         JobComponents(verbs, runs),
         Autoscaling(verbs, metrics),
+        writing,
     )
     modules = [COMMANDS[kind][-1] for kind in WARM]
     with (
@@ -108,6 +119,8 @@ def run(home: Home, account: str) -> None:
         )
         server = uvicorn.Server(config)
         server.run(sockets=[listener])
+    writing.close()
+    features.close()
     store.close()
     metrics.close()
     runs.close()
@@ -172,6 +185,26 @@ def serverless_policy(environment: Mapping[str, str]) -> Policy:
             do="Set it to one, or leave it out.",
         )
     return Policy(idle, len(os.sched_getaffinity(0)))
+
+
+def offline_delay(environment: Mapping[str, str]) -> float:
+    """Seconds that a record waits for the offline store, at the most; raises Invalid.
+
+    >>> offline_delay({OFFLINE_VARIABLE: "5"})
+    5.0
+    """
+    told = environment.get(OFFLINE_VARIABLE, "")
+    try:
+        delay = float(told or SECONDS)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay <= LONGEST_DELAY:
+        raise Invalid(
+            f"{OFFLINE_VARIABLE} must be a number of seconds, from 0 to {LONGEST_DELAY:g}",
+            got=told,
+            do="Set it to one, or leave it out.",
+        )
+    return delay
 
 
 @contextmanager

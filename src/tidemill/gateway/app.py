@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from tidemill.auth.credentials import Credentials
+from tidemill.control.offline_store import OfflineStore
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.call import Platform
 from tidemill.gateway.door import Door
@@ -19,6 +20,7 @@ from tidemill.gateway.inbox import Inbox
 from tidemill.gateway.s3.app import S3
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
+from tidemill.store.features import FeatureRecords
 from tidemill.store.metrics import MetricStore
 from tidemill.store.run_metrics import RunMetrics
 
@@ -29,12 +31,16 @@ def build(
     verbs: Verbs,
     metrics: MetricStore,
     runs: RunMetrics,
+    features: FeatureRecords,
     credentials: Credentials,
     account: str,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The application. verbs: over the store · account: 12 digits · clock: judges signatures."""
-    platform = Platform(home, verbs, Buckets(home.buckets), account, metrics, runs)
+    offline = OfflineStore(verbs, features, Buckets(home.buckets, sync=True))
+    platform = Platform(
+        home, verbs, Buckets(home.buckets), account, metrics, runs, features, offline
+    )
     s3 = S3(platform.buckets, account, credentials.keys)
     door = Door(platform, credentials.keys, s3, clock)
 

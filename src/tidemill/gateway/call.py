@@ -6,17 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.control.offline_store import OfflineStore
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.wire.model import Operation
 from tidemill.spec.home import Home
 from tidemill.storage.bucket import Buckets
+from tidemill.store.features import FeatureRecords
 from tidemill.store.metrics import MetricStore
 from tidemill.store.run_metrics import RunMetrics
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What every call can reach. account: 12 digits, of all ARNs."""
+    """What every call can reach. account: 12 digits, of all ARNs.
+
+    features, offline: the records of feature groups, and their way into Parquet
+    """
 
     home: Home
     verbs: Verbs
@@ -24,6 +29,8 @@ class Platform:
     account: str
     metrics: MetricStore
     runs: RunMetrics
+    features: FeatureRecords
+    offline: OfflineStore
 
 
 @dataclass(frozen=True, slots=True)

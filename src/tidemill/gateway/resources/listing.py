@@ -17,6 +17,8 @@ _COLUMNS: dict[str, Literal["name", "created", "modified", "status"]] = {
     "CreationTime": "created",
     "LastModifiedTime": "modified",
     "Status": "status",
+    "FeatureGroupStatus": "status",
+    "OfflineStoreStatus": "status",
 }
 
 

@@ -9,10 +9,14 @@ from typing import Any
 from tidemill.errors import NotFound
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import (
+    action,
+    artifact,
     code_repository,
+    context,
     endpoint,
     endpoint_config,
     experiment,
+    feature_group,
     inference_experiment,
     lifecycle_config,
     model,
@@ -42,8 +46,12 @@ _NOUNS = {
         endpoint.NOUN,
         inference_experiment.NOUN,
         experiment.NOUN,
+        feature_group.NOUN,
         trial.NOUN,
         trial_component.NOUN,
+        artifact.NOUN,
+        action.NOUN,
+        context.NOUN,
         code_repository.NOUN,
         lifecycle_config.NOTEBOOK,
         lifecycle_config.STUDIO,
