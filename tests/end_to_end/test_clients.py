@@ -48,5 +48,9 @@ def test_the_published_sagemaker_sdk_trains_deploys_and_predicts(platform: Platf
     assert "3 clusters" in run("sagemaker_sdk.py", platform)
 
 
+def test_it_registers_versions_and_deploys_what_is_approved(platform: Platform) -> None:
+    assert "2 versions, 4 clusters, card version 3" in run("sagemaker_registry.py", platform)
+
+
 def test_its_classes_of_the_built_in_algorithms_train_and_answer(platform: Platform) -> None:
     assert run("sagemaker_algorithms.py", platform)

@@ -293,7 +293,7 @@ def test_several_are_described_at_once(sagemaker: Any, mill: str, prefix: str) -
     error = told["BatchDescribeModelPackageErrorMap"][nobody]
     assert error == {
         "ErrorCode": VALIDATION,
-        "ErrorResponse": f"ModelPackage {nobody} does not exist.",
+        "ErrorResponse": f"Could not find model package: ModelPackage {nobody} does not exist.",
     }
 
 

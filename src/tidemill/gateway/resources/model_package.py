@@ -28,7 +28,8 @@ from tidemill.store.base import Query, Row
 NOUN = Noun(
     model_package.KIND,
     "ModelPackage",
-    unknown="ModelPackage {arn} does not exist.",
+    # Clients look for the one half or the other.
+    unknown="Could not find model package: ModelPackage {arn} does not exist.",
     taken="ModelPackage already exists: {arn}",
 )
 
