@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.control import experiment as experiments
+from tidemill.control import lineage
 from tidemill.control.plan import job_component as plan
 from tidemill.control.verbs import Verbs
 from tidemill.errors import Conflict, Invalid, NotFound
@@ -57,6 +58,7 @@ def settle(verbs: Verbs, runs: RunMetrics, component: Row) -> None:
     if job is not None and JobStatus(status).is_final:
         arn = verbs.arn(component.kind, component.region, component.name)
         runs.replace(arn, list(_points(job)))
+        _draw(verbs, component, job)
 
     def settled(row: Row) -> Row:
         told = {"Status": {"PrimaryStatus": status}} if job is None else _standing(job)
@@ -142,6 +144,14 @@ def _standing(job: Row) -> dict[str, Any]:
     if job.status == JobStatus.COMPLETED.value:
         told["OutputArtifacts"] = plan.outputs(job.kind, job.document["request"], state)
     return told
+
+
+def _draw(verbs: Verbs, component: Row, job: Row) -> None:
+    """The lineage of a job that is over."""
+    request, state = job.document["request"], job.document["state"]
+    done = job.status == JobStatus.COMPLETED.value
+    made = plan.made(job.kind, request, state) if done else []
+    lineage.record_job(verbs, component, plan.used(job.kind, request), made)
 
 
 def _points(job: Row) -> Iterator[Point]:

@@ -27,6 +27,7 @@ from tidemill.gateway.resources import (
     model_card,
     model_package,
     model_package_group,
+    query_lineage,
     tags,
     training_job,
     transform_job,

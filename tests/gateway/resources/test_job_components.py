@@ -96,6 +96,11 @@ def test_a_component_is_kept_up_with_its_job(sagemaker: Any, gateway: Gateway, r
     [loss] = told["Metrics"]
     assert (loss["MetricName"], loss["Min"], loss["Last"], loss["Count"]) == ("loss", 2.0, 2.0, 2)
     assert loss["SourceArn"] == told["Source"]["SourceArn"]
+    asked = {"StartArns": [told["TrialComponentArn"]], "IncludeEdges": True}
+    lineage = sagemaker.query_lineage(**asked)
+    kinds = sorted(vertex["Type"] for vertex in lineage["Vertices"])
+    assert kinds == ["DataSet", "Image", "Model", "SageMakerTrainingJob"]
+    assert len(lineage["Edges"]) == 3
 
 
 def test_a_failure_is_told_and_outlives_its_job(

@@ -10,6 +10,7 @@ from typing import Any
 
 Request = Mapping[str, Any]
 Values = dict[str, dict[str, Any]]
+IMAGE, MODEL = "SageMaker.ImageUri", "SageMaker.ModelArtifact"
 LONGEST, MOST_PARAMETERS, MOST_ARTIFACTS = 2_500, 300, 60
 _MEDIA = re.compile(r"[-\w]+/[-\w+]+")
 
@@ -43,6 +44,18 @@ def inputs(kind: str, request: Request) -> Values:
 def outputs(kind: str, request: Request, state: Request) -> Values:
     """What the job has written."""
     return _artifacts(KINDS[kind].outputs(request, state))
+
+
+def used(kind: str, request: Request) -> list[tuple[str, str]]:
+    """(URI, artifact type) of what the job has read."""
+    told = KINDS[kind].inputs(request)
+    return [(uri, "Image" if name == IMAGE else "DataSet") for name, uri, _ in told]
+
+
+def made(kind: str, request: Request, state: Request) -> list[tuple[str, str]]:
+    """(URI, artifact type) of what the job has written."""
+    told = KINDS[kind].outputs(request, state)
+    return [(uri, "Model" if name == MODEL else "DataSet") for name, uri, _ in told]
 
 
 def _value(value: Any) -> dict[str, Any]:
@@ -81,7 +94,7 @@ def _training_parameters(request: Request) -> Iterator[tuple[str, Any]]:
 
 def _training_inputs(request: Request) -> Iterator[tuple[str, str, str]]:
     algorithm = request.get("AlgorithmSpecification", {})
-    yield "SageMaker.ImageUri", algorithm.get("TrainingImage", algorithm.get("AlgorithmName")), ""
+    yield IMAGE, algorithm.get("TrainingImage", algorithm.get("AlgorithmName")), ""
     for channel in request.get("InputDataConfig", ()):
         source = channel["DataSource"].get("S3DataSource")
         if source:
@@ -90,7 +103,7 @@ def _training_inputs(request: Request) -> Iterator[tuple[str, str, str]]:
 
 def _training_outputs(request: Request, state: Request) -> Iterator[tuple[str, str, str]]:
     if state.get("artifact"):
-        yield "SageMaker.ModelArtifact", state["artifact"], ""
+        yield MODEL, state["artifact"], ""
 
 
 def _transform_parameters(request: Request) -> Iterator[tuple[str, Any]]:
@@ -116,7 +129,7 @@ def _processing_parameters(request: Request) -> Iterator[tuple[str, Any]]:
 
 
 def _processing_inputs(request: Request) -> Iterator[tuple[str, str, str]]:
-    yield "SageMaker.ImageUri", request["AppSpecification"]["ImageUri"], ""
+    yield IMAGE, request["AppSpecification"]["ImageUri"], ""
     for sent in request.get("ProcessingInputs", ()):
         if "S3Input" in sent:
             yield sent["InputName"], sent["S3Input"]["S3Uri"], ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidemill.control import experiment
+from tidemill.control import experiment, lineage
 from tidemill.errors import Conflict
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources.noun import Noun
@@ -47,6 +47,7 @@ def delete(call: Call) -> dict[str, Any]:
         raise invalid(
             f"Experiment '{arn}' cannot be deleted because it has trials. Delete them first."
         ) from None
+    lineage.forget(call.verbs, call.region, arn)
     return {NOUN.arn_key: arn}
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidemill.control import experiment as experiments
-from tidemill.control import job_component
+from tidemill.control import job_component, lineage
 from tidemill.errors import Conflict, NotFound
 from tidemill.gateway import sagemaker_metrics
 from tidemill.gateway.call import Call, Handler
 from tidemill.gateway.resources import experiment, trial
+from tidemill.gateway.resources.arn import name_in
 from tidemill.gateway.resources.listing import by_labels
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.resources.record import Record
@@ -82,9 +83,7 @@ RECORD = Record(
 
 def find(call: Call) -> Row:
     """The one that the request names, by name or ARN."""
-    said: str = call.request[NOUN.key]
-    prefix = call.arn(NOUN.kind, "")
-    return NOUN.find(call, said.removeprefix(prefix))
+    return NOUN.find(call, name_in(call, NOUN.kind, call.request[NOUN.key]))
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -112,6 +111,7 @@ def delete(call: Call) -> dict[str, Any]:
             "Disassociate it first."
         ) from None
     call.platform.runs.delete(arn)
+    lineage.forget(call.verbs, call.region, arn)
     return {NOUN.arn_key: arn}
 
 
