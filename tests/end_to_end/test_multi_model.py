@@ -115,4 +115,5 @@ def test_one_endpoint_answers_for_whatever_model_lies_below_its_prefix(
     assert told("ModelUnloadingTime", "SampleCount") == [6.0]
     assert told("ModelDownloadingTime", "SampleCount") == [4.0]
     assert told("ModelLoadingWaitTime", "Minimum")[0] > 0
+    until(lambda: told("LoadedModelCount", "Maximum", "/aws/sagemaker/Endpoints"))
     assert told("LoadedModelCount", "Maximum", "/aws/sagemaker/Endpoints")[0] <= 2

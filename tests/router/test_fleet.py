@@ -199,7 +199,7 @@ def test_a_replica_that_leaves_the_table_finishes_what_it_has(tmp_path: Path) ->
         server = await asyncio.start_unix_server(keep, path)
         old = Call(1)
         fleet.send(old)
-        await until(lambda: old.variant)
+        await until(lambda: old.variant and calls)
         table(tmp_path, Variant("w", 1.0, {}))
         assert fleet.reload()
         calls[0].write(pack(RESPONSE, 1, 200, b"", b"late"))
