@@ -10,13 +10,12 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from tidemill.control import feature_group
 from tidemill.control.plan import offline_file
 from tidemill.control.verbs import Verbs
+from tidemill.data import arrow
 from tidemill.errors import Invalid, NotFound, TidemillError
 from tidemill.spec.feature_group import FeatureGroup
 from tidemill.storage import uri
@@ -150,7 +149,7 @@ class OfflineWriting:
             feature_group.offline_status(self._verbs, row, reason)
 
 
-def _bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="snappy")
+def _bytes(table: Any) -> bytes:
+    sink = arrow.module().BufferOutputStream()
+    arrow.module("parquet").write_table(table, sink, compression="snappy")
     return bytes(sink.getvalue())

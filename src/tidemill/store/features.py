@@ -108,11 +108,11 @@ class _Work:
 class FeatureRecords:
     """path: of the SQLite file. Safe to share between threads; raises NotReady when it cannot open.
 
-    What a write has returned is on disk (WAL, synchronous=FULL). loading: to be held by who takes
-    a load, until it is done.
+    What a write has returned survives the death of the process, and with ``sync`` that of the
+    machine. loading: to be held by who takes a load, until it is done.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
         self._path = path
         self._writing = threading.Lock()
         self._works: deque[_Work] = deque()
@@ -121,7 +121,7 @@ class FeatureRecords:
         try:
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute("PRAGMA synchronous=FULL")
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._writer.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise NotReady(

@@ -13,29 +13,23 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import orjson
-import pyarrow as pa
 
+from tidemill.data import arrow
 from tidemill.spec.feature_group import Feature, FeatureGroup
 from tidemill.store.features import Load, Spooled
 
 HOUR = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_TYPES = {"Integral": pa.int64(), "Fractional": pa.float64(), "String": pa.string()}
+_TYPES = {"Integral": "int64", "Fractional": "float64", "String": "string"}
 _READ = {"Integral": int, "Fractional": float, "String": str}
-_TIME = pa.timestamp("us", tz="UTC")
-_OURS = (
-    pa.field("write_time", _TIME),
-    pa.field("api_invocation_time", _TIME),
-    pa.field("is_deleted", pa.bool_()),
-)
 
 
 class OfflineFile(NamedTuple):
-    """path: below the feature group's directory"""
+    """path: below the feature group's directory · table: of Arrow"""
 
     path: str
-    table: pa.Table
+    table: Any
 
 
 def files(group: FeatureGroup, load: Load, rows: Sequence[Spooled]) -> Iterator[OfflineFile]:
@@ -52,17 +46,23 @@ def files(group: FeatureGroup, load: Load, rows: Sequence[Spooled]) -> Iterator[
         yield OfflineFile(path, _table(group, wanted, load, inside))
 
 
-def schema(group: FeatureGroup) -> pa.Schema:
-    """The columns: the features in order, and those that tell of the writing."""
-    return pa.schema([*map(_field, group.features.values()), *_OURS])
+def schema(group: FeatureGroup) -> Any:
+    """The columns, as Arrow has them: the features in order, and those that tell of the writing."""
+    pa = arrow.module()
+    time = pa.timestamp("us", tz="UTC")
+    features = [pa.field(one.name, _kind(one)) for one in group.features.values()]
+    ours = (("write_time", time), ("api_invocation_time", time), ("is_deleted", pa.bool_()))
+    return pa.schema([*features, *(pa.field(name, kind) for name, kind in ours)])
 
 
-def _field(feature: Feature) -> pa.Field:
-    kind = _TYPES[feature.type]
-    return pa.field(feature.name, pa.list_(kind) if feature.collection else kind)
+def _kind(feature: Feature) -> Any:
+    pa = arrow.module()
+    kind = pa.type_for_alias(_TYPES[feature.type])
+    return pa.list_(kind) if feature.collection else kind
 
 
-def _table(group: FeatureGroup, wanted: pa.Schema, load: Load, rows: Sequence[Spooled]) -> pa.Table:
+def _table(group: FeatureGroup, wanted: Any, load: Load, rows: Sequence[Spooled]) -> Any:
+    pa = arrow.module()
     told = [orjson.loads(row.body) for row in rows]
     columns: list[list[Any]] = [
         [_value(feature, values.get(name)) for values in told]
