@@ -289,3 +289,20 @@ def test_a_bucket_that_is_missing_is_said_before_the_program_runs(place: Place) 
     assert failure(home).startswith("ClientError:")
     assert "no-such-bucket" in failure(home)
     assert os.listdir(home.model) == []
+
+
+@pytest.mark.slow
+def test_pipes_give_an_epoch_after_the_other(place: Place) -> None:
+    text = """
+        import time
+        def read(epoch):
+            path = os.environ["SM_CHANNEL_TRAIN"] + f"_{epoch}"
+            while not os.path.exists(path): time.sleep(0.01)
+            return open(path).read()
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "seen").write_text(read(0) + read(1))
+        """
+    for name in "ab":
+        place.put(f"in/{name}", f"{name}\n".encode())
+    channel = Channel("train", "s3://mill/in/", input_mode="Pipe")
+    (home,) = run(place, job(place, program(text), channels=[channel]))
+    assert made(place) == {"seen": b"a\nb\na\nb\n"}, log(home)

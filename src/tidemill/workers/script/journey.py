@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import traceback
@@ -104,14 +105,14 @@ class Journey:
         self._begin()
         if any(c.input_mode == "File" for c in host.job.channels):
             host.desk.status("Downloading", "Downloading input data")
-        self._bring_data()
+        files = self._bring_data()
         about = surroundings.situation(host, self._values)
         ready = self._prepare(about)
         if host.wants_to_stop():
             raise _Stopped
         say(f"Invoking script with the following command: {' '.join(ready.argv)}")
         host.desk.status("Training", "Training image download completed. Training in progress.")
-        with self._kept_in_s3():
+        with self._pipes(files), self._kept_in_s3():
             outcome = self._execute(ready)
         stopped = host.wants_to_stop()
         if outcome.code and not stopped:
@@ -144,17 +145,30 @@ class Journey:
                 "must read paths from SM_* variables."
             )
 
-    def _bring_data(self) -> None:
+    def _bring_data(self) -> Files:
         host = self._host
-        for channel in host.job.channels:
-            if channel.input_mode == "Pipe":
-                raise Invalid(
-                    f"channel {channel.name!r}: programs read File or FastFile channels",
-                    got=channel.input_mode,
-                    do="Set InputMode of the channel, or TrainingInputMode, to FastFile.",
-                )
         files = download(host.job, host.home, host.buckets, host.name, host.names, is_dealt)
-        _own(files, copies=not host.opt_ml.is_real)
+        _own({n: files[n] for n in self._directories()}, copies=not host.opt_ml.is_real)
+        return files
+
+    def _directories(self) -> list[str]:
+        """The channels that are directories of files, and not pipes."""
+        return [c.name for c in self._host.job.channels if c.input_mode != "Pipe"]
+
+    @contextmanager
+    def _pipes(self, files: Files) -> Iterator[None]:
+        """What feeds the channels that are pipes."""
+        host = self._host
+        with ExitStack() as stack:
+            for channel in host.job.channels:
+                if channel.input_mode == "Pipe":
+                    # Its rooms load NumPy, which most jobs can do without.
+                    pipes = importlib.import_module("tidemill.workers.script.pipes")
+                    place = host.names.index(host.name), len(host.names)
+                    share = place if is_dealt(channel) else (0, 1)
+                    at = files[channel.name], host.buckets, host.home.data
+                    stack.callback(pipes.open_pipe(channel, *at, share, say).close)
+            yield
 
     def _prepare(self, about: Situation) -> _Ready:
         """What is to be run, once all that it needs is there."""
@@ -202,7 +216,7 @@ class Journey:
         argv = host.opt_ml.command(
             ready.argv,
             cwd=ready.cwd,
-            shields=[host.home.channel(c.name) for c in host.job.channels],
+            shields=[host.home.channel(name) for name in self._directories()],
             hosts=host.names,
             whole_group=ready.whole_group,
         )

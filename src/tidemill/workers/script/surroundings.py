@@ -59,7 +59,7 @@ def variables(
     programs = [*python.programs, os.environ.get("PATH", os.defpath)]
     ours = {
         **os.environ,
-        **_platform(host.platform),
+        **platform(host.platform),
         "AWS_REGION": host.job.region,
         "AWS_DEFAULT_REGION": host.job.region,
         "SAGEMAKER_REGION": host.job.region,
@@ -85,7 +85,7 @@ def gpus() -> int:
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
-def _platform(home: Home) -> dict[str, str]:
+def platform(home: Home) -> dict[str, str]:
     """What a program needs to call this platform, as one in SageMaker can call AWS."""
     with suppress(OSError, ValueError, KeyError, Invalid):
         keys = load(home.credentials)
