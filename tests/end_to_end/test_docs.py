@@ -28,6 +28,7 @@ PAGES = [
     "how-to/serverless-endpoints.md",
     "how-to/shadow-test.md",
     "how-to/stream-answers.md",
+    "how-to/train-your-script.md",
     "how-to/update-a-model.md",
     "how-to/update-an-endpoint.md",
     "how-to/watch-endpoints.md",
