@@ -15,28 +15,19 @@ from tidemill.algorithms.hyperparameters import default_in_words, rule_of
 from tidemill.cli.main import COMMANDS, app
 from tidemill.data.content_type import ALIASES
 from tidemill.gateway import operations
+from tidemill.router import paths
 from tidemill.workers.train.earlier import CHANNEL as MODEL_CHANNEL
 
 REFERENCE = Path(__file__).parent / "reference"
-# Told from path and query, these three have no table of operations by name.
-BY_ROUTE = {
-    "Amazon SageMaker Runtime": ["InvokeEndpoint, InvokeEndpointAsync"],
+# Not AWS's: told from path and method, without an operation's name.
+OURS = {
     "Open Inference Protocol v2": [
         "`GET /v2`, `GET /v2/health/live`, `GET /v2/health/ready`",
         "`GET /v2/models/ENDPOINT`, `GET …/ready`, `POST …/infer`, each also of one variant: "
         "`/v2/models/ENDPOINT/versions/VARIANT/…`",
     ],
-    "Amazon S3": [
-        "AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, "
-        "ListMultipartUploads, ListParts, UploadPart, UploadPartCopy",
-        "CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation and the other "
-        "settings of a bucket that clients read (answered as unset)",
-        "CopyObject, DeleteObject, DeleteObjects, GetObject, GetObjectAttributes, HeadObject, "
-        "PutObject",
-        "DeleteObjectTagging, GetObjectTagging, PutObjectTagging, GetObjectAcl",
-        "ListObjects, ListObjectsV2, ListObjectVersions",
-        "presigned GET and PUT, ranges, conditions, checksums, streamed bodies",
-    ],
+    "Feedback for endpoints that learn": ["`POST` and `GET /endpoints/ENDPOINT/feedback`"],
+    "Metrics for Prometheus": ["`GET /metrics`"],
 }
 
 
@@ -98,31 +89,47 @@ def command_page() -> str:
     return "\n".join(parts)
 
 
-def api_page() -> str:
-    """Every operation of every service that Tidemill answers, built or not."""
+def coverage_page() -> str:
+    """Every operation of every service that Tidemill speaks, and how far each is built."""
+    found = operations.coverage()
+    runtime = dict.fromkeys(paths.OPERATIONS.values())
+    found["Amazon SageMaker Runtime"] = operations.of_names("sagemaker-runtime", runtime)
+    depths = (operations.BUILT, operations.RECORD, operations.MISSING)
     parts = [
-        "# API",
+        "# API coverage",
         "",
-        "What is built of each AWS service. An operation that is not built answers with a typed",
-        "error that names it.",
+        "Every operation of every AWS service that is spoken here, by AWS's own description of it,",
+        "read from the code that answers:",
         "",
+        "- **built**: does what AWS documents;",
+        "- **record only**: written down, listed, described, changed and removed, but nothing acts",
+        "  on it here; so count the settings of S3 buckets that are told as unset, as they are;",
+        "- **not built**: refused with a typed error that names it (`UnsupportedOperation`, 501;",
+        "  of S3 `NotImplemented` or `MethodNotAllowed`).",
+        "",
+        "| service | operations | built | record only | not built |",
+        "|---|--:|--:|--:|--:|",
     ]
-    for service, built in operations.built().items():
-        missing = sorted(set(operations.known(service)) - set(built))
-        parts += [f"## {service}", "", f"Built ({len(built)}):", ""]
-        parts += [f"- {name}" for name in sorted(built)]
-        if missing:
-            parts += ["", f"Not built ({len(missing)}): {', '.join(missing)}."]
-        parts.append("")
-    for service, names in BY_ROUTE.items():
-        parts += [f"## {service}", "", "Built:", "", *(f"- {name}" for name in names), ""]
-    return "\n".join(parts)
+    counts = {title: [list(of.values()).count(d) for d in depths] for title, of in found.items()}
+    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    for title, numbers in counts.items():
+        parts.append(f"| {title} | {sum(numbers)} | {' | '.join(map(str, numbers))} |")
+    for title, of in found.items():
+        parts += ["", f"## {title}", ""]
+        for depth in depths:
+            names = [name for name, its in of.items() if its == depth]
+            if names:
+                parts += [f"{depth.capitalize()} ({len(names)}): {', '.join(names)}.", ""]
+        del parts[-1]
+    for title, names in OURS.items():
+        parts += ["", f"## {title}", "", "Built:", "", *(f"- {name}" for name in names)]
+    return "\n".join([*parts, ""])
 
 
 def pages() -> dict[str, str]:
     """File name → text."""
     found = {f"{name}.md": algorithm_page(name) for name in registry.names()}
-    return {**found, "cli.md": command_page(), "api.md": api_page()}
+    return {**found, "cli.md": command_page(), "api-coverage.md": coverage_page()}
 
 
 def main() -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,7 +52,15 @@ _COPIES: Mapping[Operation, Operation] = {
     puts.put: puts.copy,
     multipart.put_part: multipart.copy_part,
 }
-_ELSEWHERE = ("legal-hold", "restore", "retention", "select", "torrent")
+# Taken for what is asked without them, they would overwrite objects and delete buckets.
+_ELSEWHERE = (
+    *("annotation", "encryption", "legal-hold", "renameObject", "restore", "retention"),
+    *("select", "torrent"),
+)
+_ELSEWHERE_ON_BUCKETS = (
+    *("abac", "metadataAnnotationTable", "metadataConfiguration", "metadataInventoryTable"),
+    *("metadataJournalTable", "metadataTable", "session"),
+)
 
 
 class S3:
@@ -70,7 +79,7 @@ class S3:
         request_id = secrets.token_hex(8).upper()
         try:
             call = parse(self._server, request, identity)
-            response = await _operation(call)(call)
+            response = await operation(call)(call)
         except Exception as error:
             response = answer(
                 _told(error, request),
@@ -91,7 +100,8 @@ def _told(error: Exception, request: Request) -> Problem:
     return Problem("InternalError", 500, "We encountered an internal error. Please try again.")
 
 
-def _operation(call: Call) -> Operation:
+def operation(call: Call) -> Operation:
+    """What a request asks for, by its method, its address and its query; raises Problem."""
     if not call.bucket:
         if call.method != "GET":
             raise _not_allowed(call)
@@ -99,7 +109,13 @@ def _operation(call: Call) -> Operation:
     return _on_object(call) if call.key else _on_bucket(call)
 
 
+def is_unset(chosen: Operation) -> bool:
+    """Does it only tell of a setting that nobody can make?"""
+    return isinstance(chosen, partial)
+
+
 def _on_bucket(call: Call) -> Operation:
+    _refuse(call, _ELSEWHERE_ON_BUCKETS)
     for name in settings.OF_BUCKET:
         if name in call.query and "list-type" not in call.query:
             return _setting(call, name)
@@ -108,30 +124,35 @@ def _on_bucket(call: Call) -> Operation:
 
 def _setting(call: Call, name: str) -> Operation:
     if call.method == "GET":
-        return lambda call: settings.get_of_bucket(call, name)
+        return partial(settings.get_of_bucket, name=name)
     if call.method == "DELETE":
-        return lambda call: settings.delete_of_bucket(call, name)
+        return partial(settings.delete_of_bucket, name=name)
     raise not_implemented(f"{call.method} {name}")
 
 
 def _on_object(call: Call) -> Operation:
-    for name in _ELSEWHERE:
-        if name in call.query:
-            raise not_implemented(name)
+    _refuse(call, _ELSEWHERE)
     if call.method == "PUT" and "acl" in call.query:
         raise not_implemented("PUT acl")
     if call.query.get("versionId", "null") != "null":
         raise Problem("NoSuchVersion", 404, "The specified version does not exist.")
-    operation = _chosen(_ON_OBJECT, call)
+    chosen = _chosen(_ON_OBJECT, call)
     if "x-amz-copy-source" in call.headers:
-        operation = _COPIES.get(operation, operation)
-    return operation
+        chosen = _COPIES.get(chosen, chosen)
+    return chosen
+
+
+def _refuse(call: Call, names: Sequence[str]) -> None:
+    for name in names:
+        if name in call.query:
+            raise not_implemented(name)
 
 
 def _chosen(table: Mapping[tuple[str, str], Operation], call: Call) -> Operation:
-    for (method, parameter), operation in table.items():
-        if method == call.method and (parameter in call.query or not parameter):
-            return operation
+    named = [name for _, name in table if name in call.query and name != "list-type"]
+    for (method, parameter), found in table.items():
+        if method == call.method and (parameter in call.query or not (parameter or named)):
+            return found
     raise _not_allowed(call)
 
 
