@@ -27,6 +27,7 @@ from tidemill.gateway.resources import (
     model_card,
     model_package,
     model_package_group,
+    processing_job,
     query_lineage,
     tags,
     training_job,
@@ -34,6 +35,7 @@ from tidemill.gateway.resources import (
     trial,
     trial_component,
 )
+from tidemill.gateway.search import operations as search
 from tidemill.gateway.wire.errors import DOCUMENTATION, VALIDATION, Fault
 from tidemill.gateway.wire.model import Operation, Service, service
 
@@ -69,7 +71,7 @@ class Spoken:
             raise Fault(
                 "UnsupportedOperation",
                 f"{name} of {self.title} is not supported by Tidemill. Supported operations: "
-                f"{DOCUMENTATION}/reference/api",
+                f"{DOCUMENTATION}/reference/api-coverage",
                 status=501,
             )
         return operation, handler
@@ -100,6 +102,8 @@ SAGEMAKER = Spoken(
         **context.OPERATIONS,
         **association.OPERATIONS,
         **query_lineage.OPERATIONS,
+        **search.OPERATIONS,
+        **processing_job.OPERATIONS,
         **tags.OPERATIONS,
     },
     target="SageMaker",
