@@ -23,6 +23,8 @@ from typing import Any
 REFUSED = 121
 """Exit status: no namespaces here."""
 OPT_ML = "/opt/ml"
+LAYERS = ".shields"
+"""Below the home: what was written over shielded files."""
 _NEWNS, _NEWUSER, _NEWPID = 0x20000, 0x10000000, 0x20000000
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _PDEATHSIG, _SUBREAPER = 1, 36
@@ -161,7 +163,7 @@ def _mount_home(root: Path, shields: Sequence[str], hosts: Sequence[str]) -> Non
     if not Path(OPT_ML).is_dir():
         _make_place()
     for number, path in enumerate(shields):
-        _shield(root / path, root / ".shields" / str(number))
+        _shield(root / path, root / LAYERS / str(number))
     _mount(str(root), OPT_ML, None, _BIND | _REC)
 
 

@@ -95,7 +95,8 @@ class Synced:
 
     def _files(self) -> dict[str, _Mark]:
         found = {}
-        for where, _, names in os.walk(self._directory):
+        places = [] if self._directory.is_symlink() else os.walk(self._directory)
+        for where, _, names in places:
             for path in (Path(where) / name for name in names):
                 with suppress(OSError):
                     if path.is_file() and not path.is_symlink():

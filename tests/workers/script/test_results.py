@@ -45,11 +45,15 @@ def test_links_are_followed_and_those_that_lead_nowhere_are_told(place: Place) -
     directory = write(place.root / "1", {"blobs/1": "weights"})
     (directory / "model.pt").symlink_to("blobs/1")
     (directory / "gone").symlink_to("/no/such/file")
+    (directory / "all").symlink_to("/")
+    whole = place.root / "2"
+    whole.symlink_to("/")
     left: list[str] = []
     uri = "s3://mill/out/model"
-    upload(place.buckets, [directory], uri, compress=True, skipped=left.append)
+    upload(place.buckets, [directory, whole], uri, compress=True, skipped=left.append)
     found = members(place.buckets.get_bytes(BUCKET, "out/model.tar.gz"))
-    assert (found["model.pt"], left) == (b"weights", ["gone"])
+    assert (found["model.pt"], left) == (b"weights", ["all", "gone", "2"])
+    assert set(found) == {"blobs/1", "model.pt"}
 
 
 def test_without_compression_files_lie_loose_and_an_empty_model_is_an_archive(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tidemill.spec.home import WorkerHome
+from tidemill.workers import opt_ml
 from tidemill.workers.home import Desk, read_task, write_exit, write_text
 from tidemill.workers.script.host import from_task
 from tidemill.workers.script.journey import End, Journey
@@ -37,8 +38,9 @@ def _leave(home: WorkerHome, desk: Desk, end: End) -> int:
             write_text(home.failure, end.failure)
     if end.artifact is not None:
         desk.note(end.artifact, "artifact")
-    for used in ("python", ".shields", "code"):
+    for used in ("python", "code"):
         shutil.rmtree(home.root / used, ignore_errors=True)
+    opt_ml.clear(home.root)
     write_exit(home, end.code, **({"stopped": True} if end.stopped else {}))
     desk.ring()
     desk.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from tidemill.errors import Invalid, TidemillError
 from tidemill.spec import framework
 from tidemill.storage import uri
+from tidemill.workers import opt_ml
 from tidemill.workers.inputs.config import write_config
 from tidemill.workers.inputs.download import Files, download
 from tidemill.workers.metric_tap import MetricTap
@@ -132,7 +133,7 @@ class Journey:
         for place in (home.model, host.data_output, host.intermediate, host.code):
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
-        shutil.rmtree(home.root / ".shields", ignore_errors=True)
+        opt_ml.clear(home.root)
         home.data.mkdir(parents=True, exist_ok=True)
         (home.output / "success").unlink(missing_ok=True)
         write_config(host.job, home, host.name, host.names)

@@ -78,7 +78,7 @@ def _merged(
 ) -> Iterator[tuple[str, Path]]:
     taken = set()
     for directory in directories:
-        for path in sorted(_files(directory)):
+        for path in sorted(files(directory, skipped)):
             name = path.relative_to(directory).as_posix()
             if name in taken:
                 continue
@@ -89,6 +89,13 @@ def _merged(
             yield name, path
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for where, _, names in os.walk(directory):
+def files(directory: Path, skipped: Callable[[str], None] = lambda name: None) -> Iterator[Path]:
+    """What lies below a directory but directories; those that are links are not entered."""
+    if directory.is_symlink():
+        skipped(directory.name)
+        return
+    for where, below, names in os.walk(directory):
+        for name in below:
+            if Path(where, name).is_symlink():
+                skipped(str(Path(where, name).relative_to(directory)))
         yield from (Path(where) / name for name in names)
