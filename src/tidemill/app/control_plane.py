@@ -59,7 +59,8 @@ LONGEST_DELAY = 900.0
 WARM = ("train", "transform", "serve")
 """Kinds of workers that need what a warm process holds."""
 COMMANDS = {
-    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}") for kind in (*WARM, "script")
+    kind: (sys.executable, "-P", "-m", f"tidemill.workers.{kind}")
+    for kind in (*WARM, "process", "script")
 }
 
 

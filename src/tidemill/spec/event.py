@@ -21,7 +21,8 @@ class Event:
     ``metric``            name = a metric definition's name (``test:msd``), value = number
     ``progress``          value = fraction done (0..1), message = text for the progress line
     ``ready``             a replica listens; message = its address (``unix:/…`` or ``tcp:h:p``)
-    ``note``              message only; name may hold a key (``artifact`` → its S3 URI)
+    ``note``              message only; name may hold a key (``artifact`` → its S3 URI,
+                          ``message/algo-1`` → the ExitMessage of a host)
     ====================  =====================================================================
     """
 

@@ -66,8 +66,17 @@ def of_training(image: str) -> Framework | None:
     >>> of_training(uri).name
     'PyTorch'
     """
+    return TRAINING.get(repository(image))
+
+
+def repository(image: str) -> str:
+    """The repository of an image, in small letters; empty for what is no image's name.
+
+    >>> repository("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
+    'sagemaker-xgboost'
+    """
     match = _REPOSITORY.fullmatch(image)
-    return TRAINING.get(match["name"].lower()) if match else None
+    return match["name"].lower() if match else ""
 
 
 def has_program(hyperparameters: Mapping[str, str], environment: Mapping[str, str]) -> bool:

@@ -168,6 +168,11 @@ class WorkerHome:
         return self.root / "output"
 
     @property
+    def processing(self) -> Path:
+        """Inputs and outputs of a processing job."""
+        return self.root / "processing"
+
+    @property
     def failure(self) -> Path:
         """Text whose first 1,024 characters become the FailureReason."""
         return self.output / "failure"

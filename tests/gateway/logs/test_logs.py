@@ -187,7 +187,11 @@ def test_an_endpoint_has_its_group_from_its_creation_on(
     told = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/E")["logGroups"]
     assert [g["logGroupName"] for g in told] == [group]
     assert ACCOUNT in told[0]["arn"]
-    jobs = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs"]
+    jobs = [
+        "/aws/sagemaker/ProcessingJobs",
+        "/aws/sagemaker/TrainingJobs",
+        "/aws/sagemaker/TransformJobs",
+    ]
     told = logs.describe_log_groups()["logGroups"]
     assert [g["logGroupName"] for g in told] == [group, *jobs]
 

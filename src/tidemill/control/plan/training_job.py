@@ -1,4 +1,4 @@
-"""What a job of workers (training, batch transform) needs next: a decision, not an action."""
+"""What a job of workers (training, transform, processing) needs next: a decision, not an action."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class JobState:
     exits: host → code, of those that ended for good · attempts: host → starts so far
     deaths: in a row without new progress, dying: time of the first, died: of the last
     stop: how a stop in progress will end (Stopped or MaxRuntimeExceeded)
-    metrics: the last value of each
+    metrics: the last value of each · messages: host → what its program left to be known
     """
 
     home: str
@@ -64,6 +64,7 @@ class JobState:
     progress: float | None = None
     progress_message: str | None = None
     stop: str | None = None
+    messages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_begun(self) -> bool:
@@ -261,6 +262,9 @@ def _note(state: JobState, event: Event) -> JobState:
         return replace(state, artifact=event.message)
     if event.name == "failure":
         return replace(state, failure=state.failure or event.message)
+    what, _, host = event.name.partition("/")
+    if what == "message":
+        return replace(state, messages={**state.messages, host: event.message})
     return state
 
 

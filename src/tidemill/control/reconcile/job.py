@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tidemill.control import training_job, transform_job
+from tidemill.control import processing_job, training_job, transform_job
 from tidemill.control.job import Work, shared
 from tidemill.control.plan import training_job as plan
 from tidemill.control.plan.step import Seen, Start, Step
@@ -17,6 +17,7 @@ from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Row
 
 KINDS: Mapping[str, Callable[[Row], Work]] = {
+    processing_job.KIND: processing_job.work,
     training_job.KIND: training_job.work,
     transform_job.KIND: transform_job.work,
 }
@@ -82,10 +83,19 @@ def advance(
     return replace(step, state=state, changed=changed)
 
 
+# Of users' programs: their source, packages and outputs, and what they wrote over their inputs.
+_OF_PROGRAMS = ("code", "python", ".shields", "output/data", "output/intermediate")
+
+
 def _clear(state: plan.JobState, hosts: Sequence[str]) -> None:
     """Remove what only a running job needs; its links would keep deleted objects on the disk."""
     homes = [WorkerHome(_place(state, host)) for host in hosts]
-    used = [place for home in homes for place in (home.data, home.checkpoints, home.model)]
+    used = [
+        place
+        for home in homes
+        for place in (home.data, home.checkpoints, home.model, home.processing)
+    ]
+    used += [home.root / name for home in homes for name in _OF_PROGRAMS]
     for place in (*used, shared(state)):
         shutil.rmtree(place, ignore_errors=True)
 

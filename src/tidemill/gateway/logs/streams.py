@@ -13,6 +13,7 @@ from tidemill.spec.training_job import JobStatus
 from tidemill.store.base import Query, Row
 
 JOBS = {
+    "/aws/sagemaker/ProcessingJobs": "processing_job",
     "/aws/sagemaker/TrainingJobs": "training_job",
     "/aws/sagemaker/TransformJobs": "transform_job",
 }

@@ -24,6 +24,7 @@ from tidemill.gateway.resources import (
     model_package,
     model_package_group,
     noun,
+    processing_job,
     training_job,
     transform_job,
     trial,
@@ -36,6 +37,7 @@ _ARN = re.compile(r"arn:aws:sagemaker:([a-z0-9-]+):([0-9]{12}):([a-z-]+)/(\S+)")
 _NOUNS = {
     n.kind: n
     for n in (
+        processing_job.NOUN,
         training_job.NOUN,
         transform_job.NOUN,
         model.NOUN,

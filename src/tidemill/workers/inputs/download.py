@@ -78,10 +78,11 @@ def _link_channel(
     shutil.rmtree(directory, ignore_errors=True)  # what a killed attempt had begun
     directory.mkdir(parents=True)
     found = objects(channel, buckets, region)[share]
-    return tuple(_bring(channel, buckets, each, directory) for each in found)
+    return tuple(bring(channel, buckets, each, directory) for each in found)
 
 
-def _bring(channel: Channel, buckets: Buckets, found: Found, directory: Path) -> Path:
+def bring(channel: Channel, buckets: Buckets, found: Found, directory: Path) -> Path:
+    """One object as a file in the directory, a link to its bytes; raises NotFound."""
     try:
         source = buckets.path(found.bucket, found.key).resolve(strict=True)
         target = _free_place(directory, found.name)
