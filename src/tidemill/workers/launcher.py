@@ -125,9 +125,9 @@ def _forward(child: int, *, whole_group: bool) -> None:
 
 def _end_the_rest() -> None:
     """What the command left running goes with it, as with a container."""
-    if os.getpid() == 1:
-        return  # the kernel sees to it
     children = Path(f"/proc/self/task/{os.getpid()}/children")
+    if os.getpid() == 1 or not children.exists():
+        return  # the kernel sees to it, or does not tell
     while True:
         with suppress(OSError):
             for pid in children.read_text().split():
@@ -155,11 +155,11 @@ def _enter_namespaces() -> None:
 
 
 def _mount_home(root: Path, shields: Sequence[str], hosts: Sequence[str]) -> None:
-    if hosts:
+    known = Path("/etc/hosts")
+    if hosts and known.is_file():
         names = root / "hosts"
-        known = Path("/etc/hosts").read_text()
-        names.write_text(f"{known.rstrip()}\n127.0.0.1 {' '.join(hosts)}\n")
-        _mount(str(names), "/etc/hosts", None, _BIND)
+        names.write_text(f"{known.read_text().rstrip()}\n127.0.0.1 {' '.join(hosts)}\n")
+        _mount(str(names), str(known), None, _BIND)
     if not Path(OPT_ML).is_dir():
         _make_place()
     for number, path in enumerate(shields):

@@ -30,6 +30,7 @@ from tidemill.workers.script import source as sources
 from tidemill.workers.script.command import Kind, command, kind_of
 from tidemill.workers.script.environment import Situation
 from tidemill.workers.script.host import Host, is_dealt, say
+from tidemill.workers.script.packages import Python
 from tidemill.workers.script.program import Outcome, error_of, run
 from tidemill.workers.synced import Synced
 
@@ -173,13 +174,13 @@ class Journey:
 
     def _prepare(self, about: Situation) -> _Ready:
         """What is to be run, once all that it needs is there."""
-        host, code = self._host, self._host.code
-        port = meeting.port(host.shared)
+        host = self._host
         address = host.names[0] if host.opt_ml.is_real else "127.0.0.1"
+        meet = address, meeting.port(host.shared)
+        python = packages.make(host.home.root / "python", packages.ours())
         if host.job.entrypoint:
-            python = packages.make(host.home.root / "python", packages.ours())
-            variables = surroundings.variables(host, about, python, address, port)
             argv = [*host.job.entrypoint, *host.job.arguments]
+            variables = surroundings.variables(host, about, python, *meet)
             return _Ready(argv, host.home.root, variables, whole_group=True)
         if not about.submitted:
             raise Invalid(
@@ -187,30 +188,36 @@ class Journey:
                 got="none",
                 do="Give the estimator an entry_point, or name a tar.gz in S3.",
             )
-        sources.fetch(about.submitted, host.buckets, host.opt_ml, code)
-        kind = kind_of(code, about.program)
-        python = packages.make(host.home.root / "python", packages.ours())
-        variables = surroundings.variables(host, about, python, address, port)
+        sources.fetch(about.submitted, host.buckets, host.opt_ml, host.code)
+        kind = kind_of(host.code, about.program)
+        python = self._with_packages(
+            kind, python, surroundings.variables(host, about, python, *meet)
+        )
+        variables = surroundings.variables(host, about, python, *meet)
+        spread = distribution.of(self._values, about, *meet)
+        arguments = hyperparameters.arguments(about.parameters)
+        argv = command(kind, str(python.executable), about.program, arguments, spread)
+        return _Ready(argv, host.code, variables, whole_group=kind is Kind.COMMAND)
+
+    def _with_packages(self, kind: Kind, python: Python, variables: Mapping[str, str]) -> Python:
+        """The job's environment with all that its source and its framework want."""
+        host = self._host
 
         def install(argv: Sequence[str]) -> None:
             say(f"Installing requirements: {' '.join(argv)}")
-            outcome = self._execute(_Ready(argv, code, variables))
+            outcome = self._execute(_Ready(argv, host.code, variables))
             if host.wants_to_stop():
                 raise _Stopped
             if outcome.code:
                 raise _Failed("InstallRequirementsError", argv, outcome)
 
-        python = packages.prepare(code, python, host.platform.environments, install)
+        python = packages.prepare(host.code, python, host.platform.environments, install)
         if kind is Kind.PACKAGE:
             install([str(python.executable), "-m", "pip", "install", "--no-input", "."])
         found = framework.of_training(host.job.image)
         if found is not None:
-            packages.check(found, python, code)
-        variables = surroundings.variables(host, about, python, address, port)
-        spread = distribution.of(self._values, about, address, port)
-        arguments = hyperparameters.arguments(about.parameters)
-        argv = command(kind, str(python.executable), about.program, arguments, spread)
-        return _Ready(argv, code, variables, whole_group=kind is Kind.COMMAND)
+            packages.check(found, python, host.code)
+        return python
 
     def _execute(self, ready: _Ready) -> Outcome:
         host = self._host

@@ -97,7 +97,8 @@ def make(root: Path, above: Sequence[Path]) -> Python:
 def check(framework: Framework, python: Python, code: Path) -> None:
     """Raise Missing unless the packages that a framework's programs import are there."""
     for package, called in framework.packages.items():
-        if PathFinder.find_spec(package, [str(code), *python.places]) is None:
+        places = [str(code), *python.places]
+        if not (PathFinder.find_spec(package, places) or importlib.util.find_spec(package)):
             raise Missing(
                 f"the package {package!r}, which {framework.name} programs import",
                 got="none in Tidemill's environment",
