@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidemill.sdk.connection import Connection, connect
     from tidemill.sdk.endpoint import Endpoint, deploy, endpoints
+    from tidemill.sdk.feature_group import FeatureGroup, feature_group
     from tidemill.sdk.train import train
     from tidemill.sdk.training_job import TrainingJob, jobs
 
@@ -20,10 +21,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Connection",
     "Endpoint",
+    "FeatureGroup",
     "TrainingJob",
     "connect",
     "deploy",
     "endpoints",
+    "feature_group",
     "jobs",
     "train",
 ]
@@ -35,6 +38,8 @@ _HOMES = {
     "Endpoint": "tidemill.sdk.endpoint",
     "deploy": "tidemill.sdk.endpoint",
     "endpoints": "tidemill.sdk.endpoint",
+    "FeatureGroup": "tidemill.sdk.feature_group",
+    "feature_group": "tidemill.sdk.feature_group",
     "TrainingJob": "tidemill.sdk.training_job",
     "jobs": "tidemill.sdk.training_job",
     "train": "tidemill.sdk.train",

@@ -140,14 +140,20 @@ def test_each_record_is_there_once_wherever_the_writer_dies(
     assert stage.records.waiting() == []
 
 
-def test_it_writes_when_the_oldest_has_waited_long_enough(stage: Stage) -> None:
+def test_what_comes_to_an_idle_group_is_soon_there_and_what_follows_waits(stage: Stage) -> None:
     row = stage.group()
-    stage.put(row, 1)
     writing = _writing(stage, delay=60)
-    writing.work(stage.now + 59)
+    stage.put(row, 1)
+    writing.work(stage.now + 0.5)
     assert list(stage.buckets.list("mill")) == []
-    writing.work(stage.now + 60)
+    writing.work(stage.now + 1)
     assert len(stage.rows()) == 1
+    stage.now += 2
+    stage.put(row, 2)
+    writing.work(stage.now + 58)
+    assert len(stage.rows()) == 1
+    writing.work(stage.now + 59)
+    assert len(stage.rows()) == 2
     writing.close()
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from tidemill.control import feature_group
@@ -27,6 +28,9 @@ ROWS, BYTES = 10_000, 32 << 20
 """Of one load."""
 SECONDS = 60.0
 """That a record waits at the most, while its load is not full."""
+PROMPT = 1.0
+"""Seconds that it waits where nothing of its group was written within those: so that what comes
+together is written together, and is soon there; yet steady trickles make few files."""
 PAUSE = 15.0
 """Seconds until an offline store that could not be written into is tried again."""
 MICROSECONDS = 1_000_000
@@ -99,6 +103,7 @@ class OfflineWriting:
         self._store = store
         self._delay = delay
         self._paused: dict[int, float] = {}
+        self._written: dict[int, float] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="offline-store")
         self._running: Future[None] | None = None
 
@@ -132,9 +137,11 @@ class OfflineWriting:
                     yield row
 
     def _is_due(self, waiting: Waiting, now: float) -> bool:
+        if now < self._paused.get(waiting.part, 0.0):
+            return False
         age = now - waiting.oldest / MICROSECONDS
-        is_due = waiting.rows >= ROWS or age >= self._delay
-        return is_due and now >= self._paused.get(waiting.part, 0.0)
+        is_idle = now - self._written.get(waiting.part, -inf) >= self._delay
+        return waiting.rows >= ROWS or age >= (min(PROMPT, self._delay) if is_idle else self._delay)
 
     def _write(self, row: Row, now: float) -> None:
         try:
@@ -144,6 +151,7 @@ class OfflineWriting:
             reason = str(error)
         else:
             self._paused.pop(row.serial, None)
+            self._written[row.serial] = now
             reason = ""
         with suppress(NotFound):
             feature_group.offline_status(self._verbs, row, reason)

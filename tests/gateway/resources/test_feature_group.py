@@ -213,3 +213,12 @@ def test_groups_have_tags_which_go_with_them(create: Callable[..., Any], sagemak
     refused(sagemaker.describe_feature_group, "ResourceNotFound", FeatureGroupName="customers-1")
     create()
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+
+
+def test_groups_are_found_by_what_they_are(create: Callable[..., Any], sagemaker: Any) -> None:
+    create()
+    create("others", Tags=[{"Key": "team", "Value": "web"}])
+    expression = {"Filters": [{"Name": "Tags.team", "Operator": "Equals", "Value": "web"}]}
+    (found,) = sagemaker.search(Resource="FeatureGroup", SearchExpression=expression)["Results"]
+    assert found["FeatureGroup"]["FeatureGroupName"] == "others"
+    assert found["FeatureGroup"]["FeatureDefinitions"] == FEATURES

@@ -53,11 +53,16 @@ def describe(call: Call) -> dict[str, Any]:
     row = NOUN.find(call, named(call))
     if "NextToken" in call.request:  # all features fit into one answer
         raise invalid("Invalid NextToken: it was not issued by DescribeFeatureGroup.")
+    return call.echo(told(call, row))
+
+
+def told(call: Call, row: Row) -> dict[str, Any]:
+    """All that is known of a group."""
     state, request = row.document["state"], row.document["request"]
     updated = {"LastUpdateStatus": {"Status": "Successful"}} if state.get("updated") else {}
     failure = {"FailureReason": state["failure"]} if state.get("failure") else {}
     return {
-        **call.echo(request),
+        **request,
         **_offline(row, call.platform.account),
         NOUN.arn_key: call.arn(row.kind, row.name),
         "CreationTime": row.created,

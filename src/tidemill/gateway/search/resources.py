@@ -14,7 +14,9 @@ from tidemill.gateway.resources import (
     endpoint,
     endpoint_answer,
     experiment,
+    feature_group,
     model,
+    model_card,
     model_package,
     model_package_group,
     training_job,
@@ -105,6 +107,10 @@ def _model(call: Call, row: Row, shape: Shape) -> dict[str, Any]:
     return _with_room(told, shape)
 
 
+def _feature_group(call: Call, row: Row, shape: Shape) -> dict[str, Any]:
+    return _with_room(feature_group.told(call, row), shape)
+
+
 def _component(call: Call, row: Row, shape: Shape) -> dict[str, Any]:
     told = trial_component.RECORD.told(call, row, shape)
     run = row.document["state"].get("run")
@@ -136,6 +142,10 @@ RESOURCES: Mapping[str, Searched] = {
         {"Parents.TrialName": "trial", "Parents.ExperimentName": "experiment"},
         metrics=sagemaker_metrics.summaries,
     ),
+    "FeatureGroup": Searched(
+        feature_group.NOUN.kind, "FeatureGroup", _feature_group, "FeatureGroupName"
+    ),
+    "ModelCard": Searched(model_card.NOUN.kind, "ModelCard", model_card.searched, "ModelCardName"),
     "ModelPackage": Searched(
         model_package.NOUN.kind,
         "ModelPackage",
