@@ -28,7 +28,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class Anything:
     """Whatever JSON can say."""
 
 
@@ -49,7 +49,7 @@ class Fields:
     others: Rule | None = None
 
 
-Rule = Text | Number | Any_ | Several | Fields
+Rule = Text | Number | Anything | Several | Fields
 
 _NAME = Text(least=1)
 _LINE, _PARAGRAPH = Text(1024), Text(2048)
@@ -65,16 +65,16 @@ _METRIC = Fields(
         "name": _NAME,
         "notes": _LINE,
         "type": Text(among=("number", "string", "boolean", "linear_graph", "bar_chart", "matrix")),
-        "value": Any_(),
-        "x_axis_name": Any_(),
-        "y_axis_name": Any_(),
+        "value": Anything(),
+        "x_axis_name": Anything(),
+        "y_axis_name": Anything(),
     },
     required=("name", "type", "value"),
 )
 _METRIC_GROUP = Fields(
     {"name": _NAME, "metric_data": Several(_METRIC)},
     required=("name", "metric_data"),
-    others=Any_(),
+    others=Anything(),
 )
 _EVALUATION = Fields(
     {
@@ -117,7 +117,7 @@ _SECTIONS: dict[str, Rule] = {
     ),
     "training_details": Fields(
         {
-            "objective_function": Any_(),
+            "objective_function": Anything(),
             "training_observations": _LINE,
             "training_job_details": _TRAINING_JOB,
         }
@@ -147,7 +147,7 @@ CARD = Fields(
     {
         **_SECTIONS,
         "model_overview": Fields(_OWN_OVERVIEW),
-        "model_package_details": Fields(others=Any_()),
+        "model_package_details": Fields(others=Anything()),
     }
 )
 PACKAGE_CARD = Fields({**_SECTIONS, "model_overview": Fields(_OVERVIEW)})
@@ -186,6 +186,23 @@ def metadata_only(content: str) -> str:
         if section in card
     }
     return json.dumps({section: kept for section, kept in told.items() if kept})
+
+
+def about(content: str) -> dict[str, str]:
+    """What a card says of its model: ModelId, ModelPackageGroupName, RiskRating, where it does.
+
+    >>> about('{"model_package_details": {"model_package_arn": "arn:1"}}')
+    {'ModelId': 'arn:1'}
+    """
+    card = json.loads(content)
+    overview = card.get("model_overview", {})
+    package = card.get("model_package_details", {})
+    said = {
+        "ModelId": overview.get("model_id", package.get("model_package_arn")),
+        "ModelPackageGroupName": package.get("model_package_group_name"),
+        "RiskRating": card.get("intended_uses", {}).get("risk_rating"),
+    }
+    return {name: value for name, value in said.items() if isinstance(value, str)}
 
 
 def _wrong(value: Any, rule: Rule, at: str) -> Iterator[str]:

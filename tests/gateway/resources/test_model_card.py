@@ -151,3 +151,19 @@ def test_metadata_alone_may_be_told(sagemaker: Any, card: str) -> None:
 def test_content_that_is_no_card(sagemaker: Any, content: str, message: str) -> None:
     with refused("ValidationException", message):
         sagemaker.create_model_card(ModelCardName="mill", Content=content, ModelCardStatus="Draft")
+
+
+def test_a_card_is_found_by_its_model(sagemaker: Any, card: str) -> None:
+    content = json.dumps({"model_package_details": {"model_package_arn": "arn:grain/1"}})
+    sagemaker.create_model_card(ModelCardName="of-1", Content=content, ModelCardStatus="Draft")
+    sagemaker.update_model_card(ModelCardName="of-1", ModelCardStatus="Approved")
+
+    def found(name: str, value: str) -> list[dict[str, Any]]:
+        filters = [{"Name": name, "Operator": "Equals", "Value": value}]
+        results = sagemaker.search(Resource="ModelCard", SearchExpression={"Filters": filters})
+        return [one["ModelCard"] for one in results["Results"]]
+
+    [told] = found("ModelId", "arn:grain/1")
+    assert (told["ModelCardName"], told["ModelCardVersion"]) == ("of-1", 2)
+    assert [one["ModelCardName"] for one in found("RiskRating", "Low")] == ["mill"]
+    assert found("ModelId", "arn:grain/2") == []

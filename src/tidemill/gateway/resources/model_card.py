@@ -15,7 +15,7 @@ from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.resources.record import NOBODY
 from tidemill.gateway.wire.errors import Fault, invalid
 from tidemill.gateway.wire.model import Shape
-from tidemill.spec.model_card import metadata_only
+from tidemill.spec.model_card import about, metadata_only
 from tidemill.store.base import Query, Row
 
 NOUN = Noun(
@@ -108,6 +108,13 @@ def _find(call: Call) -> Row:
 
 def _narrow(call: Call, query: Query) -> Query:
     return replace(query, status=call.request.get("ModelCardStatus"))
+
+
+def searched(call: Call, row: Row, shape: Shape) -> dict[str, Any]:
+    """A card as Search tells it: with what its content says of the model that it is for."""
+    of_model = about(row.document["request"]["Content"])
+    found = {name: value for name, value in of_model.items() if name in shape.members}
+    return {**_told(call, row, row, shape), **found}
 
 
 def _told(call: Call, card: Row, row: Row, shape: Shape | None) -> dict[str, Any]:
