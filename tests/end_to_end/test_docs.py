@@ -18,6 +18,7 @@ PAGES = [
     "how-to/batch-transform.md",
     "how-to/capture-data.md",
     "how-to/estimators.md",
+    "how-to/feature-store.md",
     "how-to/input-modes.md",
     "how-to/learning-endpoints.md",
     "how-to/multi-model-endpoints.md",
