@@ -49,7 +49,7 @@ def trained() -> Estimator:
 
 def register(estimator: Estimator) -> ModelPackage:
     """The next version of the group, which is made for the first."""
-    return estimator.create_model().register(
+    return estimator.register(
         ["text/csv"],
         ["application/json"],
         ["ml.m5.large"],
@@ -102,6 +102,7 @@ if __name__ == "__main__":
     told = client.describe_model_package(ModelPackageName=newest.model_package_arn)
     assert told["ModelApprovalStatus"] == "Rejected"
     assert told["CustomerMetadataProperties"] == {"team": "mill"}
+    assert "training_arn" in told["ModelCard"]["ModelCardContent"]  # found by the SDK
     card = describe(packages[1])
     for package in packages:
         client.delete_model_package(ModelPackageName=package.model_package_arn)
