@@ -15,8 +15,9 @@ import pytest
 from tests.workers import places
 from tests.workers.places import BUCKET, Place, events, exit_of
 from tests.workers.script.jobs import TENSORFLOW, TORCH, failure, job, log, made, run
+from tidemill.auth.credentials import load, load_or_create
 from tidemill.spec.channel import Channel
-from tidemill.spec.home import WorkerHome
+from tidemill.spec.home import Home, WorkerHome
 from tidemill.spec.training_job import MetricDefinition
 from tidemill.workers import opt_ml
 
@@ -73,6 +74,25 @@ def test_a_program_reads_its_channels_and_leaves_a_model(place: Place) -> None:
     assert [(e.name, e.value) for e in events(home, "metric")] == [("loss", 0.5)]
     assert events(home)[-1].message == "s3://mill/out/job/output/model.tar.gz"
     assert 'loss=0.5; job "a b" mine' in log(home)
+
+
+@pytest.mark.slow
+def test_a_program_can_call_the_platform_and_its_environment_holds_no_keys(place: Place) -> None:
+    home = Home(place.root)
+    load_or_create(home.credentials, {})
+    home.run.mkdir()
+    home.server.write_text('{"url": "http://127.0.0.1:1"}')
+    text = """
+        import botocore.session
+        keys = botocore.session.get_session().get_credentials()
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "key").write_text(keys.access_key)
+        print(os.environ["AWS_ENDPOINT_URL"], keys.secret_key in str(os.environ))
+        """
+    (worker,) = run(place, job(place, program(text)))
+    keys = load(home.credentials)
+    assert made(place) == {"key": keys.access_key_id.encode()}, log(worker)
+    assert "http://127.0.0.1:1 False" in log(worker)
+    assert (home.run / "aws-credentials").stat().st_mode & 0o077 == 0
 
 
 def test_an_exception_is_the_reason_of_the_failure(place: Place) -> None:

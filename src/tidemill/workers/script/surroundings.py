@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -86,15 +87,30 @@ def gpus() -> int:
 
 
 def platform(home: Home) -> dict[str, str]:
-    """What a program needs to call this platform, as one in SageMaker can call AWS."""
+    """What a program needs to call this platform, as one in SageMaker can call AWS.
+
+    The keys are in a file: programs like to print their environment.
+    """
     with suppress(OSError, ValueError, KeyError, Invalid):
         keys = load(home.credentials)
-        return {
-            "AWS_ENDPOINT_URL": json.loads(home.server.read_text())["url"],
-            "AWS_ACCESS_KEY_ID": keys.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-        }
+        url = json.loads(home.server.read_text())["url"]
+        text = (
+            f"[default]\naws_access_key_id = {keys.access_key_id}\n"
+            f"aws_secret_access_key = {keys.secret_access_key}\n"
+        )
+        return {"AWS_ENDPOINT_URL": url, "AWS_SHARED_CREDENTIALS_FILE": _kept(home, text)}
     return {}
+
+
+def _kept(home: Home, text: str) -> str:
+    """Path of a file of this text that only its owner can read."""
+    path = home.run / "aws-credentials"
+    if not path.exists() or path.read_text() != text:
+        handle, draft = tempfile.mkstemp(prefix=".aws-", dir=home.run)  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.replace(draft, path)
+    return str(path)
 
 
 def _config(host: Host, name: str) -> dict[str, Any]:
