@@ -52,5 +52,11 @@ def test_it_registers_versions_and_deploys_what_is_approved(platform: Platform) 
     assert "2 versions, 4 clusters, card version 3" in run("sagemaker_registry.py", platform)
 
 
+def test_it_tracks_runs_and_finds_them_again(platform: Platform) -> None:
+    assert "2 runs, 3 components, the best grain-second" in run(
+        "sagemaker_experiments.py", platform
+    )
+
+
 def test_its_classes_of_the_built_in_algorithms_train_and_answer(platform: Platform) -> None:
     assert run("sagemaker_algorithms.py", platform)

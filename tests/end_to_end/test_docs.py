@@ -19,6 +19,7 @@ PAGES = [
     "how-to/capture-data.md",
     "how-to/estimators.md",
     "how-to/feature-store.md",
+    "how-to/experiments.md",
     "how-to/input-modes.md",
     "how-to/learning-endpoints.md",
     "how-to/multi-model-endpoints.md",

@@ -92,6 +92,7 @@ def test_results_come_in_any_order_page_by_page(mill: Any) -> None:
         ({"SortBy": "CreationTime", "SortOrder": "Ascending"}, "abc"),
         ({"SortBy": "DisplayName"}, "acb"),
         ({"SortBy": "metrics.loss.max"}, "abc"),
+        ({"SortBy": "Metrics.loss.Max", "SortOrder": "Ascending"}, "bac"),
         ({"SortBy": "Parameters.code", "SortOrder": "Ascending"}, "abc"),
     ):
         for size in (1, 2, 3):

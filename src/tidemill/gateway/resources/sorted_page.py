@@ -30,6 +30,15 @@ def key(value: Any, serial: int) -> Key:
     return 0, 0, serial
 
 
+def last(serial: int, *, descending: bool) -> Key:
+    """Where an item stands that comes behind all others.
+
+    >>> last(1, descending=False) > key("z", 2), last(1, descending=True) < key(None, 2)
+    (True, True)
+    """
+    return -1 if descending else 3, 0, serial
+
+
 def page(
     items: Iterable[Item],
     of: Callable[[Item], Key],

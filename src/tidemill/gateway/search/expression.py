@@ -36,7 +36,9 @@ def check(asked: Asked, shape: Shape) -> None:
             raise invalid(f"Unknown property name: {one['Name']}")
         if "Value" not in one and _operator(one) not in ("Exists", "NotExists"):
             raise invalid(f"Operator {_operator(one)} needs a Value, for {one['Name']}.")
-    single = [f for f in filters if _operator(f) == "Contains" and not _CONTAINED.match(f["Name"])]
+    single = [
+        f for f in filters if _operator(f) == "Contains" and not _CONTAINED.fullmatch(f["Name"])
+    ]
     if len(single) > 1:
         raise invalid("'CONTAINS' operator usage limit of 1 exceeded.")
 

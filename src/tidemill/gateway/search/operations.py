@@ -95,13 +95,15 @@ def _stored(call: Call, query: Query, wanted: Wanted) -> tuple[list[Row], dict[s
 
 
 def _sorted(call: Call, query: Query, wanted: Wanted) -> tuple[list[Row], dict[str, str]]:
-    """In an order of the client's: all are read; what has not the property is the least."""
+    """In an order of the client's: all are read, and what has not the property comes last."""
     asked = call.request
     kind, sort = RESOURCES[asked["Resource"]], asked["SortBy"]
     seen = _costly([sort])
 
     def place(row: Row) -> sorted_page.Key:
         found = next(values(kind.record(call, row, **seen), sort), None)
+        if found is None:
+            return sorted_page.last(row.serial, descending=query.descending)
         return sorted_page.key(found, row.serial)
 
     keys = {row.serial: (place(row), row) for row in _every(call, query) if wanted(row)}
