@@ -171,6 +171,8 @@ def test_groups_are_listed_with_their_descriptions_oldest_first(sagemaker: Any) 
         ("a", "Of a."),
     ]
     assert {one["ModelPackageGroupStatus"] for one in listed} == {"Completed"}
+    shared = sagemaker.list_model_package_groups(CrossAccountFilterOption="CrossAccount")
+    assert shared["ModelPackageGroupSummaryList"] == []
 
 
 def test_the_policy_of_a_group_is_kept(sagemaker: Any, mill: str, prefix: str) -> None:

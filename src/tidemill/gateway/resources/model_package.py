@@ -105,7 +105,10 @@ def update(call: Call) -> dict[str, Any]:
     def changed(row: Row) -> Row:
         return model_package_update.changed(row, sent)
 
-    call.verbs.change(row.kind, row.region, row.name, changed)
+    try:
+        call.verbs.change(row.kind, row.region, row.name, changed)
+    except NotFound:
+        raise NOUN.missing(call, row.name) from None
     return {NOUN.arn_key: call.arn(row.kind, row.name)}
 
 

@@ -13,7 +13,7 @@ from tidemill.gateway.resources.arn import name_in
 from tidemill.gateway.resources.noun import Noun
 from tidemill.gateway.resources.record import Record
 from tidemill.gateway.wire.errors import Fault, invalid
-from tidemill.store.base import Row
+from tidemill.store.base import Query, Row
 
 NOUN = Noun(
     model_package.GROUP,
@@ -32,6 +32,13 @@ def _must_be_empty(call: Call, row: Row) -> None:
         )
 
 
+def _narrow(call: Call, query: Query) -> Query:
+    """Other accounts share nothing here."""
+    if call.request.get("CrossAccountFilterOption") == "CrossAccount":
+        return replace(query, names=())
+    return query
+
+
 RECORD = Record(
     NOUN,
     "ModelPackageGroups",
@@ -39,6 +46,7 @@ RECORD = Record(
     status="Completed",
     may_go=_must_be_empty,
     descending=False,
+    narrow=_narrow,
 )
 
 
