@@ -61,7 +61,7 @@ def test_versions_are_numbered_from_one_and_never_twice(
 
 
 def test_a_version_comes_back_as_it_was_sent(sagemaker: Any, mill: str) -> None:
-    sent = {
+    sent: dict[str, Any] = {
         "InferenceSpecification": SPECIFICATION,
         "ModelPackageDescription": "Sorts grain.",
         "ModelMetrics": {
