@@ -84,7 +84,7 @@ def test_the_newest_event_of_each_is_kept_and_all_are_spooled(
     assert spooled == [(f"{who} {event}".encode(), event, gone) for who, event, gone in events]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(1, 5), st.booleans()), min_size=1, max_size=12),
@@ -199,6 +199,13 @@ def test_one_that_fails_does_not_fail_those_beside_it(records: FeatureRecords) -
         kept = records.get(1, str(number), NOW)
         assert kept is not None
         assert kept.event == 19
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    records = FeatureRecords(tmp_path / "features.db", sync=False)
+    records.close()
+    with pytest.raises(NotReady):
+        records.put([write()], NOW)
 
 
 def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:

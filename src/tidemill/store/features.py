@@ -11,8 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 from tidemill.errors import Conflict, NotFound, NotReady
 
@@ -43,6 +44,7 @@ _SPOOL = "INSERT INTO spool (part, received, event, deleted, body) VALUES (?, ?,
 _LIVE = "(expires IS NULL OR expires > ?)"
 _GET = f"SELECT identifier, event, expires, deleted, body FROM online WHERE part = ? AND identifier = ? AND {_LIVE}"  # noqa: S608, E501 - constants
 _CHUNK = 1_000
+_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Spooled:
 @dataclass(slots=True)
 class _Work:
     do: Callable[[sqlite3.Connection], object]
-    is_done: bool = False
+    is_done: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
 
 
@@ -114,8 +116,9 @@ class FeatureRecords:
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self._path = path
-        self._writing = threading.Lock()
-        self._works: deque[_Work] = deque()
+        self._sending = threading.Lock()
+        self._is_closed = False
+        self._works: SimpleQueue[_Work | None] = SimpleQueue()
         self._readers: deque[sqlite3.Connection] = deque()
         self.loading = threading.Lock()
         try:
@@ -129,13 +132,18 @@ class FeatureRecords:
                 got=f"{path}: {error}",
                 do="Check the file and the disk.",
             ) from error
+        self._thread = threading.Thread(target=self._run, name="feature-records", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._writing:
-            self._writer.close()
-            while self._readers:
-                self._readers.pop().close()
+        """Do what was asked for, and let go of the file."""
+        with self._sending:
+            self._is_closed = True
+            self._works.put(None)
+        self._thread.join()
+        self._writer.close()
+        while self._readers:
+            self._readers.pop().close()
 
     def put(self, writes: Sequence[Write], now: int) -> None:
         """Keep the records, all or none; online only what is newer than what is there.
@@ -282,14 +290,24 @@ class FeatureRecords:
             self._write(lambda c: gone.append(c.execute(chunk, (value,)).rowcount))
 
     def _write(self, do: Callable[[sqlite3.Connection], object]) -> None:
-        """Whoever gets the lock does what all have asked for, in one transaction."""
+        """Have it done by the one thread that writes; raises what it raises."""
         work = _Work(do)
-        self._works.append(work)
-        with self._writing:
-            if not work.is_done:
-                self._do([self._works.popleft() for _ in range(len(self._works))])
+        with self._sending:
+            if self._is_closed:
+                raise NotReady("an open database of records", got="a closed one", do="Try again.")
+            self._works.put(work)
+        work.is_done.wait()
         if work.error is not None:
             raise work.error
+
+    def _run(self) -> None:
+        """What has come while one transaction waited for the disk is done in the next."""
+        works: list[_Work | None] = []
+        while None not in works:
+            works = [self._works.get()]
+            while not self._works.empty() and len(works) < _TOGETHER:
+                works.append(self._works.get())
+            self._do([work for work in works if work is not None])
 
     def _do(self, works: list[_Work]) -> None:
         connection = self._writer
@@ -304,7 +322,7 @@ class FeatureRecords:
             for work in works:
                 work.error = work.error or error
         for work in works:
-            work.is_done = True
+            work.is_done.set()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
