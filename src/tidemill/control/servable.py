@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tidemill import registry
 from tidemill.errors import NotFound
-from tidemill.spec.model import DIRECT, MOST_CONTAINERS, MULTI, Model
+from tidemill.spec.hosting import of_serving
+from tidemill.spec.model import DIRECT, MOST_CONTAINERS, MULTI, Container, Model
 
 
 def problem(served: Model, *, is_asynchronous: bool = False) -> str:
@@ -29,9 +30,17 @@ def _problem(served: Model, is_asynchronous: bool) -> str:
             "another: InvokeEndpointAsync names no model or container. Leave AsyncInferenceConfig "
             "out."
         )
+    return next(filter(None, map(unknown, served.containers)), "")
+
+
+def unknown(container: Container) -> str:
+    """Why nothing here can answer for a container, or nothing."""
+    if of_serving(container.image, container.environment) is not None:
+        if container.mode == MULTI:
+            return "Mode MultiModel serves algorithms, not user code. Use SingleModel."
+        return ""
     try:
-        for container in served.containers:
-            registry.name_of(container.image)
+        registry.name_of(container.image)
     except NotFound as error:
         return str(error)
     return ""

@@ -8,11 +8,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from tidemill import registry
 from tidemill.control import job as jobs
+from tidemill.control import servable
 from tidemill.control.job import Work
 from tidemill.control.verbs import Verbs
-from tidemill.errors import NotFound
 from tidemill.spec.home import Home
 from tidemill.spec.transform_job import TransformJob, from_document
 from tidemill.store.base import Row
@@ -46,9 +45,7 @@ def work(row: Row) -> Work:
 
 def problem(job: TransformJob) -> str | None:
     """Why a job can never run here (a FailureReason), or None."""
-    try:
-        for container in job.steps:
-            registry.name_of(container.image)
-    except NotFound as error:
-        return f"ClientError: model {job.model!r}: {error}"
+    for container in job.steps:
+        if why := servable.unknown(container):
+            return f"ClientError: model {job.model!r}: {why}"
     return None

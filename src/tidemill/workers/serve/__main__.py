@@ -25,6 +25,7 @@ from tidemill.workers.serve.choose import choose
 from tidemill.workers.serve.learning.learner import Learner
 from tidemill.workers.serve.server import Server, listen
 from tidemill.workers.serve.shelf import Shelf
+from tidemill.workers.serve.user.hosted import Deferred
 
 assert one_thread
 
@@ -64,7 +65,7 @@ def _serve(
             ringer.send(b"!")
 
     answers, said = choose(home, buckets, task, lambda text: print(text, flush=True), ring)
-    later = answers.later if isinstance(answers, Shelf) else None
+    later = answers.later if isinstance(answers, Shelf | Deferred) else None
     wanted = parse(task.get("address") or f"unix:{task['socket']}")
     if isinstance(wanted, Unix):
         Path(wanted.path).parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def _serve(
     desk.ready(text(where))
     print(f"Serving {said} on {text(where)}", flush=True)
     server.run()
-    if isinstance(answers, Learner):
+    if isinstance(answers, Learner | Deferred):
         answers.close()
     if isinstance(where, Unix):
         Path(where.path).unlink(missing_ok=True)

@@ -21,12 +21,15 @@ from tidemill.storage.bucket import Buckets
 from tidemill.workers.failure import explain
 from tidemill.workers.home import Desk, read_task, write_exit, write_failure
 from tidemill.workers.lean import lean
-from tidemill.workers.serve.choose import in_turn, open_all
+from tidemill.workers.serve.choose import Place, in_turn, open_all
 from tidemill.workers.transform.exchange import Exchange
 from tidemill.workers.transform.objects import Done, dealt
 from tidemill.workers.transform.run import Run, Stopped
 
 assert one_thread
+
+REQUEST_SECONDS = 600.0
+"""That user code may take for a request, as InvocationsTimeoutInSeconds is by default."""
 
 
 def main(root: Path) -> int:
@@ -62,12 +65,15 @@ def _transform(
     buckets.require(uri.parse(job.output_uri)[0])
     index = list(task["hosts"]).index(task["host"])
     share = dealt(job, buckets, Path(task["shared"]), index)
-    opened = list(
-        open_all(_steps(job), home.model, buckets, _complain, is_read=True, last_too=True)
-    )
-    exchange = Exchange(job, in_turn(opened), opened[0].declaration.default_content_type)
+    place = Place(home.model, buckets, REQUEST_SECONDS, job.region)
+    opened = list(open_all(_steps(job), place, _complain, is_read=True, last_too=True))
+    exchange = Exchange(job, in_turn(opened), opened[0].default_type)
     done = Done(home.root / "done")
-    wrong = Run(job, buckets, exchange, done, desk, wants_to_stop).all(share)
+    try:
+        wrong = Run(job, buckets, exchange, done, desk, wants_to_stop).all(share)
+    finally:
+        for one in opened:
+            one.close()
     if wrong:
         # A note and no exit code: the other hosts go on with their objects.
         count = f"{len(wrong)} of {len(share)} objects of {task['host']} have no output"
