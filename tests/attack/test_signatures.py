@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
 import pytest
 
+from tests.attack import routes
 from tests.attack.conftest import Town
 from tests.attack.routes import everything
-from tests.attack.wire import Answer, Asking, exchange
+from tests.attack.wire import Answer, Asking, exchange, once
 
 pytestmark = pytest.mark.slow
 
@@ -74,4 +76,26 @@ def test_every_route_answers_its_own_signature_or_says_that_it_is_not_built(town
         if "signature" in answer.code.lower() or answer.code == "SignatureDoesNotMatch":
             wrong[name] = (answer.status, answer.code, answer.body[:200])
     assert wrong == {}
+    town.lives()
+
+
+def test_a_key_that_may_nothing_is_denied_every_operation_that_is_built(town: Town) -> None:
+    form = routes.form("iam", "CreateUser", "2010-05-08")
+    made = once(town.port, form.but(body=form.body + b"&UserName=nobody").signed())
+    assert made.status in (200, 409)
+    form = routes.form("iam", "CreateAccessKey", "2010-05-08")
+    key = once(town.port, form.but(body=form.body + b"&UserName=nobody").signed()).body.decode()
+    id, secret = (
+        re.findall(f"<{name}>(.+?)</{name}>", key)[0] for name in ("AccessKeyId", "SecretAccessKey")
+    )
+    free = ("sts.GetCallerIdentity", "sts.GetSessionToken", "metrics")
+    every = {name: one for name, one in everything().items() if name not in free}
+    asked = [(one.method, one.but(key=id, secret=secret).signed()) for one in every.values()]
+    wrong, denied = {}, 0
+    for name, answer in zip(every, exchange(town.port, asked), strict=True):
+        denied += "AccessDenied" in answer.code
+        if not 400 <= answer.status <= 499 and answer.status not in (501, 404):
+            wrong[name] = (answer.status, answer.code, answer.body[:200])
+    assert wrong == {}
+    assert denied > 100
     town.lives()

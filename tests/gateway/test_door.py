@@ -243,8 +243,8 @@ def test_every_role_exists_and_trusts_sagemaker(client: Client) -> None:
 
 
 def test_other_query_operations_are_said_not_to_be_supported(client: Client) -> None:
-    with refused("UnsupportedOperation", "CreateUser", status=501):
-        client("iam").create_user(UserName="x")
+    with refused("UnsupportedOperation", "CreateGroup", status=501):
+        client("iam").create_group(GroupName="x")
 
 
 def test_buckets_answer_behind_the_same_door(client: Client) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -27,8 +28,11 @@ from tests.router.stand_in import (
     route,
     signed,
 )
+from tidemill.auth.access import Access
+from tidemill.auth.credentials import Credentials
 from tidemill.router import invoke as room
 from tidemill.router.clock import Clock
+from tidemill.router.gate import Gate
 from tidemill.router.http import Connection
 from tidemill.router.paths import invoke
 from tidemill.spec.route import Route, Variant
@@ -177,7 +181,8 @@ def test_the_bodies_of_all_requests_together_are_bounded(monkeypatch: pytest.Mon
             return 10_000
 
     monkeypatch.setattr(room, "MOST_BYTES", 1000)
-    desk = room.Desk(Room(), {}, Clock())
+    gate = Gate(Access(Credentials(KEY, SECRET), stand_in.ACCOUNT), Path("nowhere"))
+    desk = room.Desk(Room(), gate, Clock())
     asked = invoke(b"/endpoints/echo/invocations")
     assert asked is not None
     begun = b"POST /endpoints/echo/invocations HTTP/1.1\r\nContent-Length: 900\r\n\r\n" + b"x" * 600

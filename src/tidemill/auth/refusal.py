@@ -6,6 +6,8 @@ Denied
 ├── UnknownKey           an access key that is not ours
 ├── WrongSignature       the signature does not fit the request
 ├── WrongTime            signed too long ago, or in the future
+├── ExpiredToken         the token of a session that is over
+├── NotAllowed           signed well, by somebody whose policies do not allow it
 ├── UnsignedHeader       an x-amz-* header that the signature does not cover
 └── WrongPayload         the body is not the one that was signed
 """
@@ -99,6 +101,28 @@ class Expired(WrongTime):
     """A presigned URL whose time is over."""
 
     answers = {**WrongTime.answers, "query": ("RequestExpired", 400), "s3": ("AccessDenied", 403)}
+
+
+class ExpiredToken(Refusal):
+    """The token of a session that is over."""
+
+    answers = {
+        "json": ("ExpiredTokenException", 400),
+        "rest-json": ("ExpiredTokenException", 403),
+        "query": ("ExpiredToken", 403),
+        "s3": ("ExpiredToken", 400),
+    }
+
+
+class NotAllowed(Refusal):
+    """Signed well, by somebody whose policies do not allow it."""
+
+    answers = {
+        "json": ("AccessDeniedException", 400),
+        "rest-json": ("AccessDeniedException", 403),
+        "query": ("AccessDenied", 403),
+        "s3": ("AccessDenied", 403),
+    }
 
 
 class UnsignedHeader(Refusal):

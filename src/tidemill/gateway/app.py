@@ -11,7 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from tidemill.auth.access import Access
 from tidemill.auth.credentials import Credentials
+from tidemill.control import identity
 from tidemill.control.offline_store import OfflineStore
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.call import Platform
@@ -38,11 +40,13 @@ def build(
 ) -> Starlette:
     """The application. verbs: over the store · account: 12 digits · clock: judges signatures."""
     offline = OfflineStore(verbs, features, Buckets(home.buckets, sync=True))
+    access = Access(credentials, account)
     platform = Platform(
-        home, verbs, Buckets(home.buckets), account, metrics, runs, features, offline
+        home, verbs, Buckets(home.buckets), account, metrics, runs, features, offline, access
     )
+    identity.publish(verbs.store, access, home.access, account)
     s3 = S3(platform.buckets, account, credentials.keys)
-    door = Door(platform, credentials.keys, s3, clock)
+    door = Door(platform, s3, clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

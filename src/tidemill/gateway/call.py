@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.auth.access import Access, Caller
 from tidemill.control.offline_store import OfflineStore
 from tidemill.control.verbs import Verbs
 from tidemill.gateway.wire.model import Operation
@@ -21,6 +22,7 @@ class Platform:
     """What every call can reach. account: 12 digits, of all ARNs.
 
     features, offline: the records of feature groups, and their way into Parquet
+    access: the keys, and who has them
     """
 
     home: Home
@@ -31,16 +33,20 @@ class Platform:
     runs: RunMetrics
     features: FeatureRecords
     offline: OfflineStore
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """request: parsed and within the model's bounds · region: of the caller's signature."""
+    """request: parsed and within the model's bounds · region: of the caller's signature
+    caller: None is the administrator
+    """
 
     operation: Operation
     request: dict[str, Any]
     region: str
     platform: Platform
+    caller: Caller | None = None
 
     @property
     def verbs(self) -> Verbs:

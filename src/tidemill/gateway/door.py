@@ -10,16 +10,17 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tidemill.auth import sigv4
+from tidemill.auth.access import Caller
 from tidemill.auth.identity import Identity
 from tidemill.auth.refusal import Dialect
-from tidemill.gateway import protocols
+from tidemill.gateway import permissions, protocols
 from tidemill.gateway.call import Call, Platform
 from tidemill.gateway.services import BY_PATH, BY_SCOPE, BY_TARGET, Spoken
 from tidemill.gateway.wire import rest
@@ -29,17 +30,22 @@ LARGEST_BODY = 2 << 20
 HEALTH = ("/ping", "/health")
 log = logging.getLogger("tidemill.gateway")
 
-S3 = Callable[[Request, Identity], Awaitable[Response]]
+S3 = Callable[[Request, Identity, "Caller | None", Mapping[str, str]], Awaitable[Response]]
+
+
+class Known(NamedTuple):
+    """Who signed a request. caller: None is the administrator · keys: that it was verified with"""
+
+    identity: Identity
+    caller: Caller | None
+    keys: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """platform: what calls work on · keys: access key id → secret · s3: answers what is signed for
-    S3 · clock: epoch seconds
-    """
+    """platform: what calls work on · s3: answers what is signed for S3 · clock: epoch seconds"""
 
     platform: Platform
-    keys: Mapping[str, str]
     s3: S3
     clock: Callable[[], float]
 
@@ -58,43 +64,51 @@ class Door:
 
     async def _answer(self, request: Request, seen: protocols.Seen, id: str) -> Response:
         if seen.dialect == "s3":
-            return await self.s3(request, self._identify(seen, None))
+            return await self.s3(request, *self._identify(seen, None))
         body = await _body(request)
-        identity = self._identify(seen, body)
+        identity, caller, _ = self._identify(seen, body)
         body = protocols.plain(seen, body, LARGEST_BODY)
         if seen.dialect == "rest-json":
-            content = await to_thread.run_sync(self._by_path, seen, body, identity)
+            content = await to_thread.run_sync(self._by_path, seen, body, identity, caller)
             return protocols.reply(seen.dialect, "1.1", content, id)
         fields = protocols.fields(seen, body) if seen.dialect == "query" else {}
         spoken, name = _recognised(seen, identity, fields)
+        sent = fields if seen.dialect == "query" else body
         content = await to_thread.run_sync(
-            self._work, spoken, name, fields if seen.dialect == "query" else body, identity, id
+            self._work, spoken, name, sent, identity.region, caller, id
         )
         return protocols.reply(seen.dialect, spoken.json, content, id)
 
-    def _identify(self, seen: protocols.Seen, body: bytes | None) -> Identity:
-        return sigv4.verify(
-            seen.method,
-            seen.path,
-            seen.query,
-            seen.headers,
-            body,
-            keys=self.keys,
-            now=self.clock(),
+    def _identify(self, seen: protocols.Seen, body: bytes | None) -> Known:
+        access, now = self.platform.access, self.clock()
+        keys = access.keys_for(seen.headers, seen.query, now)
+        who = sigv4.verify(
+            seen.method, seen.path, seen.query, seen.headers, body, keys=keys, now=now
         )
+        return Known(who, access.caller(who, seen.headers, seen.query), keys)
 
     def _work(
-        self, spoken: Spoken, name: str, sent: bytes | dict[str, str], who: Identity, id: str
+        self,
+        spoken: Spoken,
+        name: str,
+        sent: bytes | dict[str, str],
+        region: str,
+        caller: Caller | None,
+        id: str,
     ) -> bytes:
         """In a thread: it reads the store, and at its first call a service's description."""
         operation, handler = spoken.find(name)
         asked = protocols.read(sent, operation.input, spoken.invalid)
-        done: dict[str, Any] | None = handler(Call(operation, asked, who.region, self.platform))
+        call = Call(operation, asked, region, self.platform, caller)
+        permissions.check(caller, call, spoken.scope)
+        done: dict[str, Any] | None = handler(call)
         if isinstance(sent, bytes):
             return protocols.json_body(done)
         return protocols.xml_body(operation, done, spoken.description().namespace, id)
 
-    def _by_path(self, seen: protocols.Seen, body: bytes, who: Identity) -> bytes:
+    def _by_path(
+        self, seen: protocols.Seen, body: bytes, who: Identity, caller: Caller | None
+    ) -> bytes:
         """In a thread: a call of a service whose operations are paths."""
         for spoken in BY_PATH:
             found = rest.route(spoken.model, seen.method, seen.path)
@@ -105,7 +119,9 @@ class Door:
         _must_be_for(spoken, who)
         operation, handler = spoken.find(found[0])
         asked = protocols.read_rest(seen, operation, found[1], body, spoken.invalid)
-        return protocols.json_body(handler(Call(operation, asked, who.region, self.platform)) or {})
+        call = Call(operation, asked, who.region, self.platform, caller)
+        permissions.check(caller, call, spoken.scope)
+        return protocols.json_body(handler(call) or {})
 
     def _error(self, error: Exception, seen: protocols.Seen, id: str) -> Response:
         dialect: Dialect = seen.dialect

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.gateway import iam, sagemaker_metrics, sts
+from tidemill.gateway import sagemaker_metrics, sts
 from tidemill.gateway.autoscaling import operations as autoscaling
 from tidemill.gateway.call import Handler
 from tidemill.gateway.cloudwatch import operations as cloudwatch
+from tidemill.gateway.iam import operations as iam
 from tidemill.gateway.logs import operations as logs
 from tidemill.gateway.resources import (
     action,

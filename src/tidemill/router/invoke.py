@@ -9,13 +9,16 @@ from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from tidemill.auth.refusal import Refusal
+from tidemill.auth.access import TOKEN
+from tidemill.auth.identity import Identity
+from tidemill.auth.refusal import Refusal, UnknownKey
 from tidemill.auth.sigv4 import verify
 from tidemill.router import answers, refusals, targets
 from tidemill.router.call import Live
 from tidemill.router.capture import Tap
 from tidemill.router.clock import Clock
 from tidemill.router.fleet import Fleet
+from tidemill.router.gate import Gate
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.paths import Invoke
 from tidemill.router.recall import Recall
@@ -43,14 +46,14 @@ UNMET = {
 
 
 class Desk:
-    """What every invocation needs: the keys, the fleet, the time, a fresh frame id.
+    """What every invocation needs: who may ask, the fleet, the time, a fresh frame id.
 
     load: bytes of the bodies of all that are under way
     """
 
-    def __init__(self, fleet: Fleet, keys: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, gate: Gate, clock: Clock) -> None:
         self.fleet = fleet
-        self.keys = keys
+        self.gate = gate
         self.clock = clock
         self.load = 0
         self._ids = count(1)
@@ -137,19 +140,14 @@ class Invocation(Exchange):
         if self.answered or self.gone:
             return
         body = self._pieces[0] if self._pieces else b""
-        digest = self._hash.hexdigest() if self._hash is not None else None
-        asked, desk, request = self._asked, self._desk, self.request
+        asked, desk = self._asked, self._desk
         try:
-            identity = verify(
-                request.method.decode(),
-                asked.path,
-                asked.query,
-                self._headers,
-                body,
-                keys=desk.keys,
-                now=time.time(),
-                digest=digest,
-            )
+            try:
+                identity = self._proved(body)
+            except UnknownKey:
+                if not desk.gate.refresh():  # it may be new
+                    raise
+                identity = self._proved(body)
         except Refusal as refusal:
             code, status = refusal.answer("rest-json")
             self.fail(status, code, refusal.message)
@@ -164,6 +162,21 @@ class Invocation(Exchange):
             self._invalid(problem)
         else:
             self._send(route)
+
+    def _proved(self, body: bytes) -> Identity:
+        """Who asks, if they may; raises a Refusal."""
+        asked, gate, headers, now = self._asked, self._desk.gate, self._headers, time.time()
+        keys: Mapping[str, str] = gate.access.keys
+        if TOKEN in headers or asked.query:
+            keys = gate.access.keys_for(headers, asked.query, now)
+        digest = self._hash.hexdigest() if self._hash is not None else None
+        method = self.request.method.decode()
+        identity = verify(
+            method, asked.path, asked.query, headers, body, keys=keys, now=now, digest=digest
+        )
+        if identity.access_key_id != gate.root:
+            gate.must_allow(identity, headers, asked)
+        return identity
 
     def abandon(self) -> None:
         self.gone = True

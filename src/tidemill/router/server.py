@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvloop
 
+from tidemill.auth.access import Access
 from tidemill.auth.credentials import load_or_create
 from tidemill.kernels.allocator import keep_memory
 from tidemill.router import answers, exposition, v2
@@ -29,6 +30,7 @@ from tidemill.router.clock import Clock
 from tidemill.router.demand import Demands
 from tidemill.router.feedback import Feedback
 from tidemill.router.fleet import Fleet
+from tidemill.router.gate import Gate
 from tidemill.router.http import Connection, Exchange, Request
 from tidemill.router.invoke import Desk, Invocation
 from tidemill.router.meter import Meters
@@ -77,7 +79,8 @@ class Router:
         )
         credentials = load_or_create(home.credentials, os.environ)
         self._token = credentials.metrics_token
-        self._desk = Desk(self._fleet, credentials.keys, self._clock)
+        self._gate = Gate(Access(credentials, account), home.access)
+        self._desk = Desk(self._fleet, self._gate, self._clock)
         self._dispatcher = Dispatcher(
             home, self._fleet, self._desk.next_id, self._clock, self._meters
         )
@@ -122,6 +125,7 @@ class Router:
         self._clock.tick()
         now = self._clock.now
         self._fleet.tick(now)
+        self._gate.refresh()
         self._dispatcher.tick(now)
         if now - self._looked > LOOK_SECONDS:
             self._looked = now

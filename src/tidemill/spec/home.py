@@ -104,6 +104,11 @@ class Home:
         return self.run / "routes.json"
 
     @property
+    def access(self) -> Path:
+        """Keys, users and roles (``auth.access``), written by the gateway, read by the router."""
+        return self.run / "access.json"
+
+    @property
     def meters(self) -> Path:
         """What the router has counted (``spec.meters``), written by it, read by control."""
         return self.run / "meters.json"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tidemill.auth.access import Caller
 from tidemill.auth.identity import Identity
 from tidemill.errors import TidemillError
-from tidemill.gateway.s3 import buckets, listing, multipart, objects, puts, settings
+from tidemill.gateway.s3 import buckets, listing, multipart, objects, permissions, puts, settings
 from tidemill.gateway.s3.call import Call, Server, off_loop, parse
 from tidemill.gateway.s3.problem import Problem, answer, explain, not_implemented
 from tidemill.storage.bucket import Buckets
@@ -74,12 +76,24 @@ class S3:
         await off_loop(self._server.buckets.sweep)
         await off_loop(self._server.uploads.sweep)
 
-    async def __call__(self, request: Request, identity: Identity) -> Response:
-        """Answer a request whose signature was found good; never raises."""
+    async def __call__(
+        self,
+        request: Request,
+        identity: Identity,
+        caller: Caller | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer a request whose signature was found good; never raises.
+
+        caller: None is the administrator · keys: that it was verified with, where not by ours
+        """
         request_id = secrets.token_hex(8).upper()
+        server = self._server if keys is None else replace(self._server, keys=keys)
         try:
-            call = parse(self._server, request, identity)
-            response = await operation(call)(call)
+            call = parse(server, request, identity, caller)
+            chosen = operation(call)
+            permissions.check(call, chosen)
+            response = await chosen(call)
         except Exception as error:
             response = answer(
                 _told(error, request),

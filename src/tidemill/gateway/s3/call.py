@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from anyio import to_thread
 from starlette.requests import Request
 
+from tidemill.auth.access import Caller
 from tidemill.auth.identity import Identity
 from tidemill.gateway.s3.problem import Problem
 from tidemill.storage.bucket import Buckets
@@ -34,7 +35,7 @@ class Server:
 @dataclass(frozen=True, slots=True)
 class Call:
     """bucket, key: decoded, empty where the request names none · query: the last value of each
-    name · headers: names in lower case
+    name · headers: names in lower case · caller: None is the administrator
     """
 
     server: Server
@@ -44,6 +45,7 @@ class Call:
     key: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    caller: Caller | None = None
 
     @property
     def method(self) -> str:
@@ -63,13 +65,15 @@ async def off_loop(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await to_thread.run_sync(lambda: fn(*args, **kwargs))
 
 
-def parse(server: Server, request: Request, identity: Identity) -> Call:
+def parse(
+    server: Server, request: Request, identity: Identity, caller: Caller | None = None
+) -> Call:
     """Raises Problem or InvalidKey when the address cannot be read."""
     path = request.scope.get("raw_path") or request.scope["path"].encode()
     headers = dict(request.headers.items())
     bucket, key = address(headers.get("host", ""), path.partition(b"?")[0])
     query = _query(request.scope.get("query_string", b""))
-    call = Call(server, request, identity, bucket, key, query, headers)
+    call = Call(server, request, identity, bucket, key, query, headers, caller)
     _check_owner(call)
     return call
 

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from tidemill.errors import TidemillError
 from tidemill.gateway.s3 import answers, conditions, headers, ranges
+from tidemill.gateway.s3.allowed import must_allow
 from tidemill.gateway.s3.body import document
 from tidemill.gateway.s3.call import Call, off_loop
 from tidemill.gateway.s3.parameters import part_number
@@ -151,6 +152,7 @@ def _delete_all(call: Call, keys: list[str]) -> list[Node]:
 
 def _delete_one(call: Call, key: str) -> Node:
     try:
+        must_allow(call, "DeleteObject", call.bucket, key)
         call.buckets.delete(call.bucket, key)
     except TidemillError as error:
         problem = explain(error)

@@ -69,14 +69,7 @@ async def delete_tags(call: Call) -> Response:
 
 def source(call: Call) -> Opened:
     """The object that ``x-amz-copy-source`` names, if its conditions hold."""
-    header = call.headers["x-amz-copy-source"]
-    name, _, version = header.removeprefix("/").partition("?versionId=")
-    try:
-        bucket, _, key = unquote_to_bytes(name).decode().partition("/")
-    except UnicodeDecodeError as error:
-        raise _bad_source(header) from error
-    if not bucket or not key or version not in ("", "null"):
-        raise _bad_source(header)
+    bucket, key = source_name(call)
     opened = call.buckets.open(bucket, key)
     try:
         conditions.check_read(opened.info, call.headers, "x-amz-copy-source-")
@@ -85,6 +78,19 @@ def source(call: Call) -> Opened:
         opened.close()
         raise
     return opened
+
+
+def source_name(call: Call) -> tuple[str, str]:
+    """The bucket and key that ``x-amz-copy-source`` names."""
+    header = call.headers["x-amz-copy-source"]
+    name, _, version = header.removeprefix("/").partition("?versionId=")
+    try:
+        bucket, _, key = unquote_to_bytes(name).decode().partition("/")
+    except UnicodeDecodeError as error:
+        raise _bad_source(header) from error
+    if not bucket or not key or version not in ("", "null"):
+        raise _bad_source(header)
+    return bucket, key
 
 
 def _copy(call: Call) -> ObjectInfo:
