@@ -13,6 +13,7 @@ PARTS = {
     "router": "tidemill.router",
     "replica": "tidemill.workers.serve",
     "leader of learning": "tidemill.workers.serve.learning",
+    "process worker": "tidemill.workers.process",
     "script worker": "tidemill.workers.script",
     "training worker": "tidemill.workers.train",
     "transform worker": "tidemill.workers.transform",

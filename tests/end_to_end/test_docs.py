@@ -23,6 +23,7 @@ PAGES = [
     "how-to/input-modes.md",
     "how-to/learning-endpoints.md",
     "how-to/multi-model-endpoints.md",
+    "how-to/process-data.md",
     "how-to/register-models.md",
     "how-to/request-formats.md",
     "how-to/scale-endpoints.md",

@@ -162,9 +162,9 @@ class Journey:
         why = error_of(outcome.tail)
         if outcome.code == _KILLED:
             why = f"It was killed (SIGKILL), as happens when memory runs out. {why}"
-        failure = f"AlgorithmError: {why}, exit code: {outcome.code}"
-        say(failure, "ERROR")
-        return End(failure=failure, code=1)
+        failure = f"AlgorithmError: {why}"
+        say(f"{failure}, exit code: {outcome.code}", "ERROR")
+        return End(failure=failure, code=outcome.code)
 
     def _tell_message(self) -> None:
         """Hand on what the program itself wrote to /opt/ml/output/message."""
