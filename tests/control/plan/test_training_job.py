@@ -202,6 +202,13 @@ def test_a_failure_that_is_told_fails_the_job_once_all_have_ended() -> None:
     assert (both.status, both.state.failure) == ("Failed", "first")
 
 
+def test_what_each_host_leaves_to_be_known_is_kept_once() -> None:
+    told = [("algo-2", "b"), ("algo-1", "of a killed attempt"), ("algo-1", "a")]
+    state = observe(running(), [Event(3.0, "note", f"message/{h}", message=m) for h, m in told])
+    assert state.messages == {"algo-1": "a", "algo-2": "b"}
+    assert from_document(state.to_document()) == state
+
+
 def test_metrics_keep_their_last_value_and_first_place() -> None:
     told = [("a", 1.0), ("b", 2.0), ("a", 3.0)]
     state = observe(running(), [Event(float(i), "metric", n, v) for i, (n, v) in enumerate(told)])
