@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -89,13 +89,10 @@ def event(group: FeatureGroup, text: str) -> int:
     """
     if group.features[group.event_time].type == "String":
         return _of_text(group.event_time, text)
-    try:
-        at = int(Decimal(text) * MICROSECONDS) if _REAL.fullmatch(text) else -1
-    except (InvalidOperation, OverflowError, ValueError):
-        at = -1
-    if not 0 <= at < _LAST:
+    # The float first: an exact 1e999999 would fill the memory.
+    if not _REAL.fullmatch(text) or not 0 <= float(text) < _LAST // MICROSECONDS:
         raise _invalid(f"seconds since 1970 in the event time {group.event_time}", text)
-    return at
+    return int(Decimal(text) * MICROSECONDS)
 
 
 def told(microseconds: int) -> str:

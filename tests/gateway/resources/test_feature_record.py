@@ -193,6 +193,22 @@ def test_records_expire_after_their_event(runtime: Any, group: Callable[..., str
     assert runtime.list_records(**NAMED)["RecordIdentifiers"] == ["kept"]
 
 
+def test_numbers_beyond_all_bounds_are_borne(runtime: Any, group: Callable[..., str]) -> None:
+    group()
+    one = {"RecordIdentifierValueAsString": "ada"}
+    for moment in ("1e999999", "1e99999999999", "-1", "nan", "9" * 300_000, "253402300800"):
+        wrong = [*record()[:1], {"FeatureName": "at", "ValueAsString": moment}]
+        refused(runtime.put_record, **NAMED, Record=wrong)
+        if len(moment) < 1_000:
+            refused(runtime.delete_record, **NAMED, **one, EventTime=moment)
+    long = {"Unit": "Weeks", "Value": 2**31 - 1}
+    runtime.put_record(**NAMED, Record=record(at=253402300799), TtlDuration=long)
+    asked = runtime.get_record(**NAMED, **one, ExpirationTimeResponse="Enabled")
+    assert asked["ExpiresAt"].startswith("9999-12-31")
+    runtime.put_record(**NAMED, Record=record("bob", at=1e-320))
+    assert got(runtime, "bob")
+
+
 def test_groups_that_are_not_there_are_said_so(runtime: Any) -> None:
     one = {"RecordIdentifierValueAsString": "ada"}
     words = "can't find a FeatureGroup with name customers"

@@ -26,6 +26,7 @@ PAGE = 100
 MOST_UPDATED = 100
 ONLINE, OFFLINE = "OnlineStore", "OfflineStore"
 _MARK = 12
+_NEVER = 1 << 62
 
 
 class Found(NamedTuple):
@@ -250,7 +251,7 @@ def _wanted(group: FeatureGroup, names: list[str] | None) -> frozenset[str] | No
 
 
 def _kept(record: Record, ttl: int, *, deleted: bool = False) -> Kept:
-    expires = record.event + ttl * MICROSECONDS if ttl else None
+    expires = min(record.event + ttl * MICROSECONDS, _NEVER) if ttl else None
     return Kept(record.identifier, record.event, expires, deleted, orjson.dumps(record.values))
 
 
