@@ -36,6 +36,7 @@ _ROWS = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.UniqueConstraint("kind", "region", "name"),
     sa.Index("rows_by_creation", "kind", "region", "created", "serial"),
+    sa.Index("rows_by_modification", "kind", "region", "modified", "serial"),
     sa.Index("rows_by_status", "kind", "status"),
     sqlite_autoincrement=True,  # a serial is never used twice, so an old token skips nothing
 )

@@ -15,7 +15,8 @@ from tidemill.gateway.wire.errors import invalid
 from tidemill.store.base import Query, Row
 
 LARGEST_PAGE = 100
-_CHUNK = 200
+_CHUNK, _LARGEST_CHUNK = 200, 3_200
+"""Rows read at a time: few first, for a page may end with them; then more."""
 _STORED: Mapping[str, Literal["created", "modified"]] = {
     "LastModifiedTime": "modified",
     "CreationTime": "created",
@@ -91,7 +92,7 @@ def _stored(call: Call, query: Query, wanted: Wanted) -> tuple[list[Row], dict[s
             end = replace(query, limit=place)  # a page of the store that ends with this row
         if page.next is None:
             return found, {}
-        query = replace(query, after=page.next)
+        query = _further(query, page.next)
 
 
 def _sorted(call: Call, query: Query, wanted: Wanted) -> tuple[list[Row], dict[str, str]]:
@@ -124,7 +125,11 @@ def _every(call: Call, query: Query) -> Iterator[Row]:
         yield from page.rows
         if page.next is None:
             return
-        query = replace(query, after=page.next)
+        query = _further(query, page.next)
+
+
+def _further(query: Query, after: str) -> Query:
+    return replace(query, after=after, limit=min(4 * query.limit, _LARGEST_CHUNK))
 
 
 def _visible(call: Call) -> list[str]:
