@@ -28,6 +28,7 @@ PAGES = [
     "how-to/request-formats.md",
     "how-to/scale-endpoints.md",
     "how-to/several-models.md",
+    "how-to/serve-your-code.md",
     "how-to/serverless-endpoints.md",
     "how-to/shadow-test.md",
     "how-to/stream-answers.md",

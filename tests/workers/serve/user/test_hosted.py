@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 import time
@@ -28,6 +29,8 @@ from tidemill.workers.serve.answers import Answer
 from tidemill.workers.serve.choose import choose
 from tidemill.workers.serve.user.hosted import Deferred
 
+TORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.3.0-cpu-py311"
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 HUGGING_FACE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:2.1.0"
 SOURCE = """
 import os, sys, time
@@ -301,3 +304,39 @@ def _wheel() -> bytes:
         for name, text in files.items():
             archive.writestr(name, text)
     return raw.getvalue()
+
+
+@pytest.mark.slow
+def test_torchscript_is_served_without_any_code(place: Place, choosing: Choose) -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.ones_(layer.weight)
+    raw = io.BytesIO()
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        torch.jit.save(torch.jit.script(layer), raw)
+    model = place.put("model.tar.gz", _packed({"model.pt": raw.getvalue()}))
+    chosen = choosing(Container(TORCH, model, {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}))
+    assert chosen.text("1,2\n3,4\n") == "[[3.0], [7.0]]"
+
+
+@pytest.mark.slow
+def test_xgboosts_image_serves_code_where_a_program_is_named(
+    place: Place, choosing: Choose, tmp_path: Path
+) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    rows = [[0.0, 1.0], [1.0, 0.0]] * 20
+    trees = xgboost.train({"eta": 1}, xgboost.DMatrix(rows, [1.0, 3.0] * 20), 4)
+    trees.save_model(tmp_path / "trees.json")
+    program = (
+        "import os, xgboost\n"
+        "from sagemaker_xgboost_container import encoder\n\n"
+        "def model_fn(model_dir):\n"
+        "    return xgboost.Booster(model_file=os.path.join(model_dir, 'trees.json'))\n\n"
+        "def input_fn(data, content_type):\n"
+        "    return encoder.csv_to_dmatrix(data)\n"
+    )
+    files = {"trees.json": (tmp_path / "trees.json").read_bytes(), "code/run.py": program.encode()}
+    model = place.put("model.tar.gz", _packed(files))
+    chosen = choosing(Container(XGBOOST, model, {"SAGEMAKER_PROGRAM": "run.py"}))
+    told = json.loads(chosen.text("0,1\n1,0\n"))
+    assert told == pytest.approx([1, 3], abs=0.1)
