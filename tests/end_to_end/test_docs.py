@@ -14,6 +14,7 @@ from tests.end_to_end.conftest import Platform
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     "tutorial/first-model.md",
+    "how-to/access.md",
     "how-to/asynchronous-endpoints.md",
     "how-to/batch-transform.md",
     "how-to/capture-data.md",
