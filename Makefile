@@ -26,7 +26,7 @@ test-fast: $(STAMP)
 	$(BIN)/pytest -n 2 -m 'not slow and not serial'
 
 test: lint
-	$(BIN)/pytest -n 3 --dist worksteal -m 'not serial'
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not serial'
 	$(BIN)/pytest -m serial
 
 chaos: $(STAMP)
