@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 KERNELS := $(wildcard src/tidemill/kernels/*.c src/tidemill/kernels/*.h)
 
-.PHONY: install quickstart test test-fast chaos lint bench bench-serving constraints clean
+.PHONY: install quickstart test test-fast test-long chaos lint bench bench-serving constraints clean
 
 install: $(STAMP)
 
@@ -26,8 +26,11 @@ test-fast: $(STAMP)
 	$(BIN)/pytest -n 2 -m 'not slow and not serial'
 
 test: lint
-	$(BIN)/pytest -n 4 --dist worksteal -m 'not serial'
-	$(BIN)/pytest -m serial
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not serial and not long'
+	$(BIN)/pytest -m 'serial and not long'
+
+test-long: $(STAMP)
+	$(BIN)/pytest -m long
 
 chaos: $(STAMP)
 	TIDEMILL_CHAOS_SECONDS=60 TIDEMILL_CHAOS_REQUESTS=100000 $(BIN)/pytest -s tests/chaos

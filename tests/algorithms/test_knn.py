@@ -102,7 +102,7 @@ def test_rows_of_nothing_have_a_cosine_of_zero() -> None:
     )
 
 
-@pytest.mark.parametrize("rows", [100, 6000, 30_000])
+@pytest.mark.parametrize("rows", [100, 6000, pytest.param(30_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("columns", [2, 100])
 def test_search_is_exact_however_it_goes_about_it(
     rows: int, columns: int, monkeypatch: pytest.MonkeyPatch

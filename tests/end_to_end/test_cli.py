@@ -33,7 +33,7 @@ def test_a_model_is_trained_listed_logged_deployed_and_asked(
     home = ["--home", str(platform.home)]
     done = tidemill("train", "kmeans", str(rows), "k=3", "--name", "cli-1", *home)
     assert "Completed" in done.stdout
-    assert "Training" in done.stderr, "progress belongs on stderr"
+    assert "cli-1: Starting" in done.stderr, "progress belongs on stderr"
     listed = json.loads(tidemill("jobs", "--json", *home).stdout)
     assert "cli-1" in [job["TrainingJobName"] for job in listed]
     assert "#quality_metric" in tidemill("logs", "-f", "cli-1", *home).stdout

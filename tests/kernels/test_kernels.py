@@ -39,6 +39,7 @@ def test_a_kernel_that_is_not_there_says_what_to_do() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_kernel_reads_or_writes_out_of_bounds(tmp_path: Path) -> None:
     recipe = runpy.run_path(str(ROOT / "build_kernels.py"))
     runtime = subprocess.run(

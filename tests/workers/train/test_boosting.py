@@ -151,7 +151,10 @@ def test_hosts_that_share_the_rows_leave_the_model_of_all(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.serial
-@pytest.mark.parametrize(("rounds", "subsample", "most"), [(250, 1, 2), (150, 0.8, 1)])
+@pytest.mark.parametrize(
+    ("rounds", "subsample", "most"),
+    [pytest.param(250, 1, 2, marks=pytest.mark.long), (150, 0.8, 1)],
+)
 def test_a_job_killed_amid_its_rounds_ends_in_the_same_bytes(
     tmp_path: Path, rounds: int, subsample: float, most: int
 ) -> None:

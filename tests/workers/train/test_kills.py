@@ -103,7 +103,10 @@ def done(home: WorkerHome) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.serial
-@pytest.mark.parametrize(("make", "hosts"), [(clusters, 1), (lines, 1), (clusters, 2)])
+@pytest.mark.parametrize(
+    ("make", "hosts"),
+    [(lines, 1), (clusters, 2), pytest.param(clusters, 1, marks=pytest.mark.long)],
+)
 def test_the_artifact_is_the_same_bytes(tmp_path: Path, make: object, hosts: int) -> None:
     assert callable(make)
     calm, rough = Place(tmp_path / "calm"), Place(tmp_path / "rough")

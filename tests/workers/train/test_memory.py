@@ -84,7 +84,9 @@ def cost(root: Path, name: str, content_type: str, rows: bytes, seed: int | None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("content_type", FORMATS)
-@pytest.mark.parametrize("seed", [None, 3], ids=["in order", "shuffled"])
+@pytest.mark.parametrize(
+    "seed", [3, pytest.param(None, marks=pytest.mark.long)], ids=["shuffled", "in order"]
+)
 def test_thirty_times_the_rows_take_no_more_memory_and_no_more_than_thirty_times_as_long(
     tmp_path: Path, content_type: str, seed: int | None
 ) -> None:

@@ -47,7 +47,12 @@ def piped_lines(place: Place, name: str, hosts: int) -> TrainingJob:
 
 
 @pytest.mark.parametrize(
-    ("make", "hosts"), [(piped_clusters, 1), (piped_lines, 1), (piped_clusters, 2)]
+    ("make", "hosts"),
+    [
+        (piped_clusters, 1),
+        pytest.param(piped_lines, 1, marks=pytest.mark.long),
+        pytest.param(piped_clusters, 2, marks=pytest.mark.long),
+    ],
 )
 def test_the_artifact_is_the_same_bytes(
     tmp_path: Path, make: Callable[[Place, str, int], TrainingJob], hosts: int

@@ -59,7 +59,7 @@ def cost(root: Path, bring: Bring, times: int) -> list[float]:
     return [float(f) for f in found]
 
 
-@pytest.mark.parametrize("bring", [rows, lines, references])
+@pytest.mark.parametrize("bring", [rows, pytest.param(lines, marks=pytest.mark.long), references])
 def test_thirty_times_the_rows_take_no_more_memory(tmp_path: Path, bring: Bring) -> None:
     peak, seconds = cost(tmp_path / "small", bring, 1)
     higher, longer = cost(tmp_path / "large", bring, TIMES)
